@@ -1,0 +1,22 @@
+"""The vocabulary of array types and the alphabet of shapes.
+
+    n, m   atoms of a measure            d   ambient dimension
+    N      measures                      h   width (neurons of a perceptron)
+    K      segments of a schedule, or points matched over all measures
+
+Functions of geometry, fields and exact flows are written against the array interface that NumPy and JAX share:
+they return the kind of array (and the dtype) that they are given.
+"""
+
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+
+Array: TypeAlias = np.ndarray | jax.Array
+
+
+def namespace(*arrays: Any) -> ModuleType:
+    """The array library of the arguments: ``jax.numpy`` if any of them is a JAX array (or tracer), else ``numpy``."""
+    return jax.numpy if any(isinstance(a, jax.Array) for a in arrays) else np

@@ -1,0 +1,36 @@
+"""Softmax attention as a functional of a measure."""
+
+from jaxtyping import Float
+
+from .._types import Array, namespace
+
+
+def attention(
+    x: Float[Array, "*batch n d"],
+    points: Float[Array, "*batch m d"],
+    weights: Float[Array, "*batch m"],
+    B: Float[Array, "d d"] | None = None,
+) -> Float[Array, "*batch n d"]:
+    r"""The barycentre of a measure as the points x see it:
+
+    $$ A_B[\mu](x) = \frac{\int e^{\langle B x, y \rangle} \, y \, \mu(dy)}{\int e^{\langle B x, y \rangle} \, \mu(dy)},
+       \qquad \mu = \sum_j w_j \delta_{y_j}. $$
+
+    With queries and keys, B = K^T Q / sqrt(k). ``B=None`` is B = 0: the mean E[mu], the same for every x.
+    It is the gradient of $\log \int e^{\langle z, y \rangle} \mu(dy)$ at z = B x, so for B invertible it tells any two measures apart.
+
+    Args:
+        x: where to evaluate; any points of R^d.
+        points: the atoms y_j.
+        weights: w_j >= 0 with sum 1; atoms of weight zero have no influence.
+        B: the score matrix, shape (d, d).
+
+    References:
+        Geshkovski, Rigollet, Ruiz-Balet, arXiv:2411.04551v3, Section 1.
+    """
+    xp = namespace(x, points, weights, B)
+    if B is None:
+        return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
+    scores = (x @ B.T) @ xp.swapaxes(points, -1, -2)
+    mass = xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]
+    return (mass @ points) / mass.sum(-1, keepdims=True)

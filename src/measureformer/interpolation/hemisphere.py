@@ -1,0 +1,88 @@
+"""Into one hemisphere: boosts that carry the cap of the sources and the cap of the targets onto the same cap."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..fields import TransformerField
+from ..flow import boost, boost_between_caps
+from ..geometry import Cap, enclosing_cap, exp, log, tangent
+from ..schedule import Segment
+
+# The standard cap: its gnomonic image is the ball of radius tan(60 deg) = 1.73, about as wide as the chart can be without squeezing the rim.
+RADIUS = np.pi / 3
+# Caps smaller than this are not blown up to the standard one: it would magnify errors of the data.
+_SMALLEST = 0.2
+_DETOURS = (np.pi / 6, np.pi / 9)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A pole, boosts that bring the sources into the standard cap round it, and boosts that carry that cap to the targets.
+
+    Attributes:
+        pole: centre of the standard cap, of radius ``RADIUS``.
+        inward: rapidity vectors w, to be applied to the sources one after the other.
+        outward: likewise, from the standard cap to the targets.
+    """
+
+    pole: np.ndarray
+    inward: list[np.ndarray]
+    outward: list[np.ndarray]
+
+    def enter(self, x: np.ndarray) -> np.ndarray:
+        """Source points after the inward boosts."""
+        for w in self.inward:
+            x = boost(x, w)
+        return x
+
+    def leave_inverse(self, y: np.ndarray) -> np.ndarray:
+        """Where target points must be before the outward boosts."""
+        for w in reversed(self.outward):
+            y = boost(y, -w)
+        return y
+
+
+def route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
+    """The route of least total rapidity: poles on the arc between the two enclosing caps, one boost on a side, or two where one cannot do it.
+
+    Args:
+        sources: points, shape (n, d), that together miss some cap.
+        targets: likewise, shape (m, d).
+        seed: see ``enclosing_cap``.
+    """
+    start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
+    arc = log(start.center, goal.center)
+    if np.linalg.norm(arc) < 1e-9 and start.center @ goal.center < 0:  # antipodes: any great circle will do
+        across = tangent(start.center, np.eye(len(arc))[np.argmin(np.abs(start.center))])
+        arc = np.pi * across / np.linalg.norm(across)
+    best, least = None, np.inf
+    for s in np.linspace(0, 1, 65):
+        pole = exp(start.center, s * arc)
+        inward, outward = _boosts(start, pole), _boosts(goal, pole)
+        if inward is None or outward is None:
+            continue
+        rapidity = sum(float(np.linalg.norm(w)) for w in inward + outward) + 0.25 * (len(inward) + len(outward))
+        if rapidity < least:
+            best, least = Route(pole, inward, [-w for w in reversed(outward)]), rapidity
+    assert best is not None  # two boosts reach any pole, see _boosts
+    return best
+
+
+def _boosts(cap: Cap, pole: np.ndarray) -> list[np.ndarray] | None:
+    radius = max(cap.radius, _SMALLEST)
+    options = []
+    if (w := boost_between_caps(cap.center, radius, pole, RADIUS)) is not None:
+        options.append([w])
+    for detour in _DETOURS:  # first shrink round the own centre, then move
+        if (w := boost_between_caps(cap.center, detour, pole, RADIUS)) is not None:
+            options.append([boost_between_caps(cap.center, radius, cap.center, detour), w])
+    return min(options, key=lambda ws: sum(np.linalg.norm(w) for w in ws) + 0.25 * len(ws), default=None)
+
+
+def boost_segment(w: np.ndarray, width: int, phase: str) -> Segment:
+    """The segment P_x W b_+ with W b = w and one working neuron."""
+    rapidity = float(np.linalg.norm(w))
+    W, b = np.zeros((w.size, width)), np.zeros(width)
+    W[:, 0], b[0] = w / rapidity, 1.0
+    return Segment(TransformerField(W=W, b=b), rapidity, phase)
