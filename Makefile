@@ -1,0 +1,85 @@
+# One place for every habit. `make demo` and `make test` need Python 3.11 to 3.13, git and make; all else is installed into .venv.
+# Candidates for the interpreter: the first suitable one is used. To choose: make demo PYTHON=/path/to/python
+PYTHON ?= python3 python3.13 python3.12 python3.11
+UV ?= uv
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+
+# Small arrays run fastest on one thread, and two test processes must not fight for the cores. XLA sizes its pool by NPROC.
+CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
+# Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
+ARGS ?=
+
+.PHONY: help demo test lint types pytest test-slow bench bench-slow lock clean
+
+help:
+	@echo 'make demo        the main job on real data; writes demo-output/report.html'
+	@echo 'make test        lint, types and the fast tests'
+	@echo 'make test-slow   the slow tests'
+	@echo 'make bench       benchmarks, small sizes (bench-slow: the large ones)'
+	@echo 'make lock        resolve requirements/*.txt again (needs uv; LOCK=--upgrade for the newest versions)'
+	@echo 'make clean       remove everything that was built, .venv too'
+
+demo: .venv/.package
+	$(BIN)/measureformer demo --out demo-output --force
+
+test: lint types pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+pytest: .venv/.dev
+	$(CALM) $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-slow: .venv/.dev
+	$(CALM) $(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+bench: .venv/.dev
+	$(CALM) $(BIN)/python -m pytest benchmarks -m "not slow" $(ARGS)
+
+bench-slow: .venv/.dev
+	$(CALM) $(BIN)/python -m pytest benchmarks -m slow $(ARGS)
+
+# The stamps: each step is done once, and again when what it depends on has changed.
+.venv/.created:
+	@for python in $(PYTHON); do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then \
+	    echo "Making .venv with $$("$$python" --version)"; \
+	    "$$python" -m venv .venv && touch $@ && exit 0 || exit 1; \
+	  fi; \
+	done; \
+	echo 'measureformer needs Python 3.11, 3.12 or 3.13 with the module venv; tried: $(PYTHON).' >&2; \
+	echo 'Install one (Debian, Ubuntu: also the package python3-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12' >&2; \
+	exit 1
+
+.venv/.core: requirements/core.txt .venv/.created
+	@echo 'Installing what the library needs (a few hundred MB, once)'
+	$(PIP) --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+.venv/.package: pyproject.toml .venv/.core
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.package
+	@echo 'Installing the tools for tests'
+	$(PIP) --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+# Universal locks (markers for each Python), hashes for every file, and no address in them: pip takes the files from wherever it is configured to.
+LOCK ?=
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy requires-python --generate-hashes \
+  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK) pyproject.toml
+
+lock:
+	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it (pip install uv), or name it: make lock UV=/path/to/uv' >&2; exit 1; }
+	$(COMPILE) --group dev --output-file requirements/dev.txt
+	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/core.txt
+
+clean:
+	rm -rf .venv demo-output build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,130 @@
+"""The discrete network: an ordinary post-norm Transformer."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..fields import attention, perceptron
+from ..geometry import normalize
+
+FORMAT = 1
+FORMULAS = {
+    "attention": "x_i <- normalize(x_i + V sum_j p_ij x_j), p_ij proportional to w_j exp(<B x_i, x_j>) (B absent: p_ij = w_j)",
+    "residual": "x_i <- normalize(x_i + W max(U x_i + b, 0)) (U, b absent: zero)",
+}
+
+
+@dataclass(frozen=True)
+class AttentionLayer:
+    """x -> normalize(x + V A_B[mu](x)), one head. V (d, d); B (d, d) or None for zero."""
+
+    V: np.ndarray
+    B: np.ndarray | None = None
+    phase: str = ""
+    kind = "attention"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters that are present, by name."""
+        return {name: M for name, M in (("V", self.V), ("B", self.B)) if M is not None}
+
+    def __call__(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return normalize(x + attention(x, x, weights, self.B) @ self.V.T)
+
+
+@dataclass(frozen=True)
+class ResidualBlock:
+    """x -> normalize(x + W (U x + b)_+). W (d, h), U (h, d) or None, b (h,) or None."""
+
+    W: np.ndarray
+    U: np.ndarray | None = None
+    b: np.ndarray | None = None
+    phase: str = ""
+    kind = "residual"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters that are present, by name."""
+        return {name: M for name, M in (("W", self.W), ("U", self.U), ("b", self.b)) if M is not None}
+
+    def __call__(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return normalize(x + perceptron(x, self.W, self.U, self.b))
+
+
+Layer = AttentionLayer | ResidualBlock
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers applied one after the other to the tokens of one measure."""
+
+    layers: tuple[Layer, ...]
+
+    def __call__(self, points: np.ndarray, weights: np.ndarray, dtype=np.float64) -> np.ndarray:
+        """The tokens after the last layer, computed in ``dtype`` throughout (parameters, tokens, weights).
+
+        Args:
+            points: tokens, shape (n, d).
+            weights: shape (n,), sum 1.
+            dtype: float64 or float32.
+        """
+        x, w = np.asarray(points, dtype), np.asarray(weights, dtype)
+        for layer in self.layers:
+            cast = {name: M.astype(dtype) for name, M in layer.parameters().items()}
+            x = type(layer)(**cast)(x, w)
+        return x
+
+    @property
+    def attention_layers(self) -> int:
+        """How many of the layers are attention."""
+        return sum(layer.kind == "attention" for layer in self.layers)
+
+    @property
+    def width(self) -> int:
+        """The largest number of neurons of a residual block."""
+        return max((layer.W.shape[1] for layer in self.layers if isinstance(layer, ResidualBlock)), default=0)
+
+
+def save_network(directory: str | Path, network: Network) -> None:
+    """Write ``network.safetensors`` (tensors ``layer.{k}.V`` .B .W .U .b, float64) and ``network.json`` (the list of layers and their formulas)."""
+    from safetensors.numpy import save_file
+
+    directory = Path(directory)
+    tensors, layers = {}, []
+    for k, layer in enumerate(network.layers):
+        parameters = layer.parameters()
+        tensors.update({f"layer.{k}.{name}": np.ascontiguousarray(M, float) for name, M in parameters.items()})
+        entry = {"kind": layer.kind, "phase": layer.phase, "parameters": {name: list(M.shape) for name, M in parameters.items()}}
+        layers.append({"index": k, **entry})
+    save_file(tensors, str(directory / "network.safetensors"), metadata={"format": str(FORMAT)})
+    description = {"format": FORMAT, "formulas": FORMULAS, "width": network.width, "layers": layers}
+    (directory / "network.json").write_text(json.dumps(description, indent=1) + "\n")
+
+
+def load_network(directory: str | Path) -> Network:
+    """Read what ``save_network`` wrote.
+
+    Raises:
+        InputError: a file is missing or damaged, of another format, or holds numbers that are not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    directory = Path(directory)
+    try:
+        description = json.loads((directory / "network.json").read_text())
+        tensors = load_file(str(directory / "network.safetensors"))
+        if description["format"] != FORMAT:
+            raise InputError(f"{directory}/network.json has format {description['format']!r}; this version reads format {FORMAT}")
+        kinds = {"attention": AttentionLayer, "residual": ResidualBlock}
+        layers = tuple(
+            kinds[entry["kind"]](**{name: tensors[f"layer.{entry['index']}.{name}"] for name in entry["parameters"]}, phase=entry["phase"])
+            for entry in description["layers"]
+        )
+    except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"the network in {directory} cannot be read ({error!r}); write it again with `measureformer interpolate`") from None
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"{directory}/network.safetensors: tensor {name} holds numbers that are not finite; the file is damaged")
+    return Network(layers)

@@ -1,0 +1,135 @@
+"""Strategy "compact": attention, boosts, and two stages of flat staircases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConditioningError, InputError
+from ..export import AttentionLayer, Network, as_residual_block
+from ..fields import TransformerField
+from ..schedule import Schedule, Segment, balance
+from .disentangle import Separation, separate_by_flow, separate_by_layer
+from .match import Matching, match
+from .task import Pair, fingerprint
+
+DISENTANGLE = "disentangle"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule, the network that does the same job in discrete depth, and how each was obtained.
+
+    Attributes:
+        schedule: theta on [0, T].
+        network: attention layer and residual blocks, planned on its own attention layer's output.
+        separation, matching: of the schedule.
+        network_separation, network_matching: of the network.
+        notes: what a user should know (poor conditioning, places moved apart, ...).
+    """
+
+    schedule: Schedule
+    network: Network
+    separation: Separation
+    matching: Matching
+    network_separation: Separation
+    network_matching: Matching
+    notes: tuple[str, ...]
+
+    @property
+    def smallest_gap(self) -> float:
+        """The smallest height gap that a stage of the schedule has to resolve, in chart units (the chart's ball has radius 1.73)."""
+        return min(self.matching.source_gap, self.matching.target_gap)
+
+
+def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
+    r"""One theta for all pairs (arXiv:2411.04551, Thm 1.2 for empirical measures), with about 2 K / (width // 2) + 5 segments for K atoms.
+
+    1. One attention segment (V = I, B = beta I) makes the atoms of different measures distinct, shared ones included.
+    2. A boost, or two, into the standard cap of an open hemisphere.
+    3. Two stages of shears (``match``) carry the K atoms to their places, seen through the last boosts.
+    4. A boost, or two, out to the targets.
+
+    The network replaces step 1 by one residual attention layer; all the rest are exact residual blocks.
+
+    Args:
+        task: from ``make_task``.
+        eps: the W_2 error that is allowed, radians.
+        width: neurons of a segment, at least 2; d if None (the paper's square matrices).
+        horizon: T.
+        seed: of all random choices.
+
+    Raises:
+        InputError: eps, width or horizon out of range.
+        ConditioningError: float64 cannot execute the schedule to within eps.
+    """
+    d = task[0].source.dimension
+    width = d if width is None else width
+    if width < 2:
+        raise InputError(f"width must be at least 2 (a saturated gate takes two neurons), got {width}")
+    if not (np.isfinite(eps) and eps > 0):
+        raise InputError(f"eps must be positive and finite, got {eps}")
+    if not (np.isfinite(horizon) and horizon > 0):
+        raise InputError(f"horizon must be positive and finite, got {horizon}")
+    # Equal sources (they have equal targets) go the same way whatever theta: plan for one of them.
+    pairs = list({fingerprint(p.source): p for p in reversed(task)}.values())[::-1]
+    measures = [p.source for p in pairs]
+    places = [p.placement.positions for p in pairs]
+    weights = [p.source.weights for p in pairs]
+
+    separation, moved = separate_by_flow(measures, seed)
+    _check_separated(moved, pairs)
+    matching = match(moved, places, weights, width=width, eps=eps, seed=seed)
+    _check_executable(matching, pairs, eps)
+    attention = []
+    if separation.amount > 0:
+        V, B = separation.matrices(d)
+        attention = [Segment(TransformerField(V=V, B=B), separation.amount, DISENTANGLE)]
+    schedule = balance(Schedule(attention + matching.segments), horizon)
+
+    if separation.amount > 0:
+        layer_separation, layer_moved = separate_by_layer(measures, seed)
+        layer_matching = match(layer_moved, places, weights, width=width, eps=eps, seed=seed)
+        V, B = layer_separation.matrices(d)
+        first = [AttentionLayer(layer_separation.amount * V, B, DISENTANGLE)]
+    else:  # nothing to disentangle: schedule and network are the same maps
+        layer_separation, layer_matching, first = separation, matching, []
+    network = Network((*first, *map(as_residual_block, Schedule(layer_matching.segments))))
+    return Plan(schedule, network, separation, matching, layer_separation, layer_matching, _notes(matching, eps))
+
+
+def _check_separated(moved: list[np.ndarray], pairs: list[Pair]) -> None:
+    points = np.concatenate(moved)
+    owner = np.repeat(np.arange(len(moved)), [len(x) for x in moved])
+    _, first, inverse = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    twin = first[inverse.reshape(-1)]
+    if (clash := np.flatnonzero(twin != np.arange(len(points)))).size:
+        i, j = owner[twin[clash[0]]], owner[clash[0]]
+        raise ConditioningError(
+            f"phase {DISENTANGLE}: attention leaves an atom of measure {pairs[i].label!r} and one of {pairs[j].label!r} at the same float64 point; "
+            f"the two sources differ too little to be told apart in 16 digits"
+        )
+
+
+def _check_executable(matching: Matching, pairs: list[Pair], eps: float) -> None:
+    worst = int(matching.errors.argmax())
+    if matching.errors[worst] <= eps:
+        return
+    stage, gap = ("match 1", matching.source_gap) if matching.source_gap <= matching.target_gap else ("match 2", matching.target_gap)
+    missing = np.log10(matching.errors[worst] / eps)
+    raise ConditioningError(
+        f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 rounding then moves measure {pairs[worst].label!r} by "
+        f"{matching.errors[worst]:.1e} rad where eps = {eps:g} is allowed: {missing:.1f} digits are missing; raise eps or thin the clouds"
+    )
+
+
+def _notes(matching: Matching, eps: float) -> tuple[str, ...]:
+    notes = []
+    if matching.spread > 0:
+        notes.append(f"places were moved apart to gaps of {matching.spread:.1e} in the chart, because some coincide or are too close for float64")
+    if matching.errors.max() > 1e-3 * eps and matching.spread == 0:
+        notes.append(f"conditioning is poor: rounding alone costs {matching.errors.max():.1e} rad of the eps = {eps:g} allowed")
+    if min(matching.source_gap, matching.target_gap) < 1e-6:
+        gap = min(matching.source_gap, matching.target_gap)
+        notes.append(f"conditioning: the smallest gap between heights is {gap:.1e}; do not expect the float32 network to reach eps")
+    return tuple(notes)
