@@ -14,7 +14,7 @@ LAYERS = [
     {"errors", "_types"},
     {"geometry", "measures"},
     {"fields", "schedule", "kernels", "data"},
-    {"flow", "diagnostics", "transport", "export"},
+    {"flows", "diagnostics", "transport", "export"},
     {"interpolation", "gaussian", "incontext", "experiments"},
     {"report", "cli", "__main__"},
 ]
@@ -31,7 +31,7 @@ def modules() -> list[Path]:
 
 
 def part_of(path: Path) -> str:
-    """The subpackage (or top-level module) that a file belongs to: flow/shear.py -> flow, errors.py -> errors."""
+    """The subpackage (or top-level module) that a file belongs to: flows/shear.py -> flows, errors.py -> errors."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -68,7 +68,7 @@ def parts_used(path: Path) -> set[str]:
 
 def test_the_walk_sees_every_kind_of_import(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
-    file = tmp_path / "flow" / "shear.py"
+    file = tmp_path / "flows" / "shear.py"
     file.parent.mkdir()
     file.write_text(
         "import ot.lp\nfrom .. import errors\nfrom ..fields.softmax import A\ndef f():\n    from . import boost\n    import jax as j\n"
@@ -77,7 +77,7 @@ def test_the_walk_sees_every_kind_of_import(tmp_path, monkeypatch):
         "ot.lp",
         "measureformer.errors",
         "measureformer.fields.softmax.A",
-        "measureformer.flow.boost",
+        "measureformer.flows.boost",
         "jax",
     }
     assert parts_used(file) == {"errors", "fields"}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..fields import TransformerField, attention
-from ..flow import boost_as_block, exact_flow
+from ..flows import boost_as_block, exact_flow
 from ..geometry import normalize, tangent
 from ..measures import Empirical
 from ..schedule import Schedule, Segment

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..flow import flow
+from ..flows import flow
 from ..measures import Empirical
 from ..schedule import Schedule
 from ..transport import wasserstein2

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..fields import perceptron
-from ..flow import boost_as_block, exact_flow
+from ..flows import boost_as_block, exact_flow
 from ..schedule import Segment
 from .network import ResidualBlock
 

@@ -86,20 +86,25 @@ class Network:
         return max((layer.W.shape[1] for layer in self.layers if isinstance(layer, ResidualBlock)), default=0)
 
 
+def describe(network: Network) -> dict:
+    """The list of layers as ``network.json`` holds it: kind, phase, shapes of the parameters."""
+    layers = [
+        {"index": k, "kind": layer.kind, "phase": layer.phase, "parameters": {name: list(M.shape) for name, M in layer.parameters().items()}}
+        for k, layer in enumerate(network.layers)
+    ]
+    return {"format": FORMAT, "formulas": FORMULAS, "width": network.width, "layers": layers}
+
+
 def save_network(directory: str | Path, network: Network) -> None:
-    """Write ``network.safetensors`` (tensors ``layer.{k}.V`` .B .W .U .b, float64) and ``network.json`` (the list of layers and their formulas)."""
+    """Write ``network.safetensors`` (tensors ``layer.{k}.V`` .B .W .U .b, float64) and ``network.json`` (``describe``)."""
     from safetensors.numpy import save_file
 
     directory = Path(directory)
-    tensors, layers = {}, []
-    for k, layer in enumerate(network.layers):
-        parameters = layer.parameters()
-        tensors.update({f"layer.{k}.{name}": np.ascontiguousarray(M, float) for name, M in parameters.items()})
-        entry = {"kind": layer.kind, "phase": layer.phase, "parameters": {name: list(M.shape) for name, M in parameters.items()}}
-        layers.append({"index": k, **entry})
+    tensors = {
+        f"layer.{k}.{name}": np.ascontiguousarray(M, float) for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()
+    }
     save_file(tensors, str(directory / "network.safetensors"), metadata={"format": str(FORMAT)})
-    description = {"format": FORMAT, "formulas": FORMULAS, "width": network.width, "layers": layers}
-    (directory / "network.json").write_text(json.dumps(description, indent=1) + "\n")
+    (directory / "network.json").write_text(json.dumps(describe(network), indent=1) + "\n")
 
 
 def load_network(directory: str | Path) -> Network:

@@ -31,6 +31,7 @@ def attention(
     xp = namespace(x, points, weights, B)
     if B is None:
         return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
-    scores = (x @ B.T) @ xp.swapaxes(points, -1, -2)
+    # atoms of weight zero (probes, padding) must not set the scale either
+    scores = xp.where(weights[..., None, :] > 0, (x @ B.T) @ xp.swapaxes(points, -1, -2), -xp.inf)
     mass = xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]
     return (mass @ points) / mass.sum(-1, keepdims=True)

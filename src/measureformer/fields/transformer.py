@@ -29,11 +29,11 @@ class TransformerField(eqx.Module):
         Geshkovski, Rigollet, Ruiz-Balet, arXiv:2411.04551v3, Section 1.
     """
 
-    V: Float[Array, "d d"] | None = None
-    B: Float[Array, "d d"] | None = None
-    W: Float[Array, "d h"] | None = None
-    U: Float[Array, "h d"] | None = None
-    b: Float[Array, " h"] | None = None
+    V: Array | None = None
+    B: Array | None = None
+    W: Array | None = None
+    U: Array | None = None
+    b: Array | None = None
 
     def __check_init__(self):
         d, h = self.dimension, self.width

@@ -16,11 +16,11 @@ class GnomonicChart(eqx.Module):
     P_x W (U x)_+ with the range of W orthogonal to p becomes the Euclidean neural ODE xi' = E W (U (p + E^T xi))_+.
 
     Args:
-        pole: the unit vector p, shape (d,).
+        pole: the unit vector p, shape (d,). In the shapes below, k = d - 1.
     """
 
     pole: Float[Array, " d"]
-    basis: Float[Array, "d-1 d"]
+    basis: Float[Array, "k d"]
 
     def __init__(self, pole):
         # A Householder reflection that swaps e_1 and p: its other rows are the basis. Exact when p is a coordinate vector.
@@ -33,14 +33,14 @@ class GnomonicChart(eqx.Module):
         self.pole = pole
         self.basis = np.delete(reflection, axis, axis=0)
 
-    def coordinates(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch d-1"]:
+    def coordinates(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch k"]:
         """xi = E x / <p, x>. Meaningful only where <p, x> > 0."""
         return (x @ self.basis.T) / (x @ self.pole)[..., None]
 
-    def points(self, xi: Float[Array, "*batch d-1"]) -> Float[Array, "*batch d"]:
+    def points(self, xi: Float[Array, "*batch k"]) -> Float[Array, "*batch d"]:
         """The inverse: (p + E^T xi) / |p + E^T xi|."""
         return normalize(self.pole + xi @ self.basis)
 
-    def vectors(self, xi: Float[Array, "*batch d-1"]) -> Float[Array, "*batch d"]:
+    def vectors(self, xi: Float[Array, "*batch k"]) -> Float[Array, "*batch d"]:
         """E^T xi: a direction of the chart as a vector of R^d, orthogonal to p."""
         return xi @ self.basis

@@ -1,5 +1,6 @@
 """The unit sphere S^{d-1} = {x in R^d : |x| = 1} with its geodesic distance. NumPy in, NumPy out; JAX in, JAX out."""
 
+import numpy as np
 from jaxtyping import Float
 
 from .._types import Array, namespace
@@ -20,7 +21,7 @@ def tangent(x: Float[Array, "*batch d"], v: Float[Array, "*batch d"]) -> Float[A
     return v - (x * v).sum(-1, keepdims=True) * x
 
 
-def distance(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Float[Array, "*#batch"]:
+def distance(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Float[Array, "*#batch"] | np.floating:
     """Geodesic distance in radians, 2 atan2(|x - y|, |x + y|): full relative accuracy from 1e-16 to pi (arccos loses half the digits)."""
     return 2 * namespace(x, y).arctan2(norm(x - y), norm(x + y))[..., 0]
 

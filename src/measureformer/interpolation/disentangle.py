@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..fields import TransformerField, attention
-from ..flow import boost, boost_between_caps, integrate_ode
+from ..flows import boost, boost_between_caps, integrate_ode
 from ..geometry import GnomonicChart, enclosing_cap, normalize, tangent
 from ..measures import Empirical
 from .heights import best_direction

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..fields import TransformerField
-from ..flow import boost, boost_between_caps
+from ..flows import boost, boost_between_caps
 from ..geometry import Cap, enclosing_cap, exp, log, tangent
 from ..schedule import Segment
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
-from ..flow import flow
+from ..flows import flow
 from ..schedule import Schedule, Segment
 from .heights import Direction, best_direction, smallest_gap, spread
 from .hemisphere import Route, boost_segment, route

@@ -39,6 +39,7 @@ def staircase(
     heights, values = heights[order], displacements[order]
     gaps = np.diff(heights)
     rise = np.diff(values, axis=0)
+    rise -= np.outer(rise @ direction, direction)  # differences of close values have lost their orthogonality
     moving = np.flatnonzero(np.any(rise != 0, axis=1))
     left = heights[moving] + gaps[moving] * (1 - RAMP) / 2
     right = heights[moving] + gaps[moving] * (1 + RAMP) / 2

@@ -19,7 +19,8 @@ def balance(schedule: Schedule, horizon: float) -> Schedule:
         horizon: the new T > 0.
 
     Returns:
-        A schedule with the same flow, ``horizon`` as horizon, and all its norms |theta_k| equal, where each can reach the level.
+        A schedule with the same flow, ``horizon`` as horizon, and all its norms |theta_k| equal up to 12 % (neurons are rescaled by powers
+        of two only, so that no digit of the weights changes).
 
     Raises:
         InputError: the horizon is not positive.
@@ -56,7 +57,7 @@ def _strengths(segment: Segment) -> tuple[float, float, float]:
 
 
 def _balanced_neurons(schedule: Schedule, durations: np.ndarray | None = None) -> Schedule:
-    """The same schedule with |W| = |(U, b)| once it lasts ``durations`` (its own if None). Powers of two only, so that no digit changes."""
+    """The same schedule with |W| = |(U, b)| once it lasts ``durations`` (its own if None)."""
     segments = []
     for k, s in enumerate(schedule):
         f = s.field

@@ -1,0 +1,5 @@
+"""``python -m measureformer`` is the command ``measureformer``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,118 @@
+"""The commands. Only their options live here; what they do is imported when they run, so that ``--help`` is instant."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import NOT_CERTIFIED, exit_codes, show_json
+
+app = typer.Typer(
+    help="Transformers as flows of probability measures.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+
+
+class Strategy(str, Enum):
+    """How to build the schedule."""
+
+    auto = "auto"
+    compact = "compact"
+
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the run; created.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the run that DIR holds.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
+Normalize = Annotated[bool, typer.Option("--normalize", help="Divide points by their norm instead of refusing them.")]
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run of `interpolate` or `demo`.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from .. import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(out: Out = Path("measureformer-demo"), force: Force = False, seed: Seed = 0, as_json: Json = False) -> None:
+    """The main job on real data: one Transformer sends the cities of Europe to South America, and half of the same cities to Africa.
+
+    Example: measureformer demo --out demo
+    """
+    from .runs import run_demo
+
+    with exit_codes():
+        certificate = run_demo(out, force=force, seed=seed, as_json=as_json)
+    _finish(certificate, as_json)
+
+
+@app.command()
+def interpolate(
+    sources: Annotated[Path, typer.Option("--sources", metavar="FILE", help="Source measures: .csv, .parquet or .npz.")],
+    targets: Annotated[Path, typer.Option("--targets", metavar="FILE", help="Target measures, with the same labels.")],
+    eps: Annotated[float, typer.Option("--eps", help="W_2 distance allowed for every pair, in radians.")],
+    out: Out,
+    strategy: Annotated[Strategy, typer.Option("--strategy", help="Construction; auto chooses.")] = Strategy.auto,
+    width: Annotated[int | None, typer.Option("--width", metavar="H", help="Neurons of a segment; by default d.")] = None,
+    horizon: Annotated[float, typer.Option("--horizon", metavar="T", help="Length of the time interval.")] = 1.0,
+    normalize: Normalize = False,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Plan one Transformer that carries every source measure to its target, execute it independently, and certify it.
+
+    Example: measureformer interpolate --sources a.csv --targets b.csv --eps 1e-6 --out run
+    """
+    from .runs import run_interpolate
+
+    with exit_codes():
+        certificate = run_interpolate(
+            sources, targets, eps=eps, out=out, strategy=strategy.value, width=width, horizon=horizon, normalize=normalize, seed=seed,
+            force=force, as_json=as_json,
+        )  # fmt: skip
+    _finish(certificate, as_json)
+
+
+@app.command()
+def verify(run: Run, as_json: Json = False) -> None:
+    """Execute a run again, from its files alone, and compare with its certificate.
+
+    Example: measureformer verify run
+    """
+    from .runs import run_verify
+
+    with exit_codes():
+        result = run_verify(run, as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
+def apply(
+    run: Run,
+    input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Cloud to push; each label is one measure.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Where to write it, rows in the same order.")],
+    normalize: Normalize = False,
+    as_json: Json = False,
+) -> None:
+    """Push any other cloud through the schedule of a run.
+
+    Example: measureformer apply run --input new.csv --output moved.csv
+    """
+    from .runs import run_apply
+
+    with exit_codes():
+        result = run_apply(run, input, output, normalize=normalize, as_json=as_json)
+    if as_json:
+        show_json(result)
+
+
+def _finish(result: dict, as_json: bool) -> None:
+    if as_json:
+        show_json(result)
+    if not result["passed"]:
+        raise typer.Exit(NOT_CERTIFIED)

@@ -1,0 +1,59 @@
+"""What all commands share: messages and progress on stderr, results on stdout, exit codes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from ..errors import InputError
+
+BAD_INPUT, NOT_CERTIFIED, INTERRUPTED = 2, 3, 130
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn bad input into one message and exit code 2, and Ctrl-C into exit code 130."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except OSError as error:  # a folder that is none, no permission, no space left
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"error: {where}{error.strerror or error}; check that what --out or --output names can be written", err=True)
+        raise typer.Exit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted: nothing was certified; files that are there are whole", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def stages(quiet: bool = False):
+    """A progress bar on stderr; yields ``stage(what, done, total)``, to be called whenever there is something new to say (total 0: not known)."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        current: dict[str, int] = {}
+
+        def stage(what: str, done: int = 0, total: int = 0) -> None:
+            if what not in current:
+                for task in current.values():
+                    progress.remove_task(task)
+                current.clear()
+                current[what] = progress.add_task(what, total=total or None)
+            progress.update(current[what], completed=done, total=total or None)
+
+        yield stage
+
+
+def show_json(value: object) -> None:
+    """The machine-readable result: JSON on stdout and nothing else there."""
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def number(value: float | None) -> str:
+    """A number for a table; a dash for one that does not exist."""
+    return "-" if value is None else f"{value:.3g}"

@@ -1,0 +1,200 @@
+"""Interpolate: from N pairs of measures to one certified Transformer."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from ..diagnostics import stretch
+from ..errors import InputError
+from ..export import Network, save_network
+from ..measures import Clouds, Empirical, pair_clouds, write_clouds
+from ..schedule import Schedule, save_schedule
+from . import certificate as certificates
+from .budget import paper_budget
+from .compact import Plan, plan_compact
+from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
+from .task import Pair, make_task
+
+STRATEGIES = ("auto", "compact")
+Progress = Callable[[str, int, int], None]
+Measures = Clouds | Mapping[str | int, Empirical] | Sequence[Empirical]
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """A planned interpolation. ``save`` writes it, executes it independently from the files, and certifies it.
+
+    Attributes:
+        sources, targets: the data as used.
+        task: the pairs, with the place that each atom should reach.
+        plan: schedule, network, and how they were found.
+        eps, seed: as asked for.
+        plan_seconds: time that planning took.
+    """
+
+    sources: Clouds
+    targets: Clouds
+    task: tuple[Pair, ...]
+    plan: Plan
+    eps: float
+    seed: int
+    plan_seconds: float
+    strategy: str = "compact"
+
+    @property
+    def schedule(self) -> Schedule:
+        """theta on [0, T]: ``flow(schedule, measures)`` runs it."""
+        return self.plan.schedule
+
+    @property
+    def network(self) -> Network:
+        """The discrete post-norm network: ``network(points, weights)`` runs it."""
+        return self.plan.network
+
+    def save(self, directory: str | Path, *, force: bool = False, progress: Progress | None = None) -> dict:
+        """Write the run directory (schedule, network, data), execute it from the files, and write ``certificate.json`` last.
+
+        Args:
+            directory: created if need be.
+            force: replace a run that it holds.
+            progress: called as ``progress(what, done, total)``.
+
+        Returns:
+            The certificate (see ``certificate.compose``); its ``passed`` says whether eps was met.
+
+        Raises:
+            InputError: the directory holds another run and ``force`` is not set.
+        """
+        directory = _claim(directory, force=force)
+        save_schedule(directory / SCHEDULE_FILE, self.schedule)
+        save_network(directory, self.network)
+        for name, clouds in zip(DATA_FILES, (self.sources, self.targets), strict=True):
+            write_clouds(directory / name, clouds)
+
+        start = time.perf_counter()
+        execution = execute(directory, progress=(lambda done, total: progress("executing the saved schedule", done, total)) if progress else None)
+        if progress:
+            progress("measuring conditioning", 0, 1)
+        stretched = stretch(execution.schedule, execution.sources)
+        verify_seconds = time.perf_counter() - start
+        certificate = certificates.compose(
+            execution,
+            {
+                "eps": self.eps,
+                "strategy": self.strategy,
+                "attainable": [{"value": p.placement.attainable, "method": p.placement.method, "lower": p.placement.lower} for p in self.task],
+                "paper_budget": paper_budget(self.task),
+                "conditioning": {
+                    "largest_stretch": stretched.largest,
+                    "smallest_stretch": stretched.smallest,
+                    "smallest_gap": self.plan.smallest_gap,
+                    "tokens": stretched.tokens,
+                },
+                "notes": list(self.plan.notes),
+                "timing_s": {"plan": self.plan_seconds, "verify": verify_seconds, "total": self.plan_seconds + verify_seconds},
+                "peak_memory_mb": peak_memory_mb(),
+                "seed": self.seed,
+                "versions": versions(),
+                "files": digests(directory),
+            },
+        )
+        certificates.write(directory, certificate)
+        return certificate
+
+
+def interpolate(
+    sources: Measures,
+    targets: Measures,
+    *,
+    eps: float,
+    strategy: str = "auto",
+    width: int | None = None,
+    horizon: float = 1.0,
+    seed: int = 0,
+) -> Interpolation:
+    r"""Plan one Transformer theta = (V, B, W, U, b)(t), piecewise constant, that carries every source to its target:
+    $W_2(\mu^i(T), \mu_1^i) \le \varepsilon$ for all i at once.
+
+    Args:
+        sources, targets: ``Clouds``, or {label: Empirical}, or a list of Empirical (labels 0, 1, ...); paired by label.
+        eps: the distance allowed, W_2 with geodesic cost, radians.
+        strategy: "auto" or "compact" (attention, boosts, two stages of shears; "auto" takes it).
+        width: neurons of a segment; d if None.
+        horizon: T.
+        seed: of all random choices; the same seed gives the same schedule.
+
+    Returns:
+        The plan; nothing is certified before ``.save(directory)``.
+
+    Raises:
+        InputError: the task or an argument is unusable; ConditioningError: float64 cannot execute the schedule to within eps.
+
+    References:
+        Geshkovski, Rigollet, Ruiz-Balet, arXiv:2411.04551v3, Theorem 1.2; the construction is our own.
+
+    Example:
+        >>> import numpy as np
+        >>> sources = [Empirical(np.eye(3)), Empirical(np.eye(3)[:2])]
+        >>> targets = [Empirical(-np.eye(3)), Empirical(np.eye(3)[1:])]
+        >>> round(max(interpolate(sources, targets, eps=1e-6).plan.matching.errors), 9)
+        0.0
+    """
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    if not (np.isfinite(eps) and eps > 0):
+        raise InputError(f"eps must be positive and finite, got {eps}")
+    start = time.perf_counter()
+    sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
+    task = make_task(pair_clouds(sources, targets), seed=seed)
+    plan = plan_compact(task, eps=eps, width=width, horizon=horizon, seed=seed)
+    return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
+
+
+def check_free(directory: str | Path, *, force: bool) -> None:
+    """Whether a run may be written there; nothing is created yet.
+
+    Raises:
+        InputError: it holds a run and ``force`` is false; or it is a file.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; give --out a directory")
+    if (directory / certificates.FILE).exists() and not force:
+        raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
+
+
+def _claim(directory: str | Path, *, force: bool) -> Path:
+    """Create the directory, or take it over: no file of another run stays."""
+    check_free(directory, force=force)
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in (certificates.FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
+        (directory / name).unlink(missing_ok=True)
+    return directory
+
+
+def _clouds(measures: Measures, name: str) -> Clouds:
+    if isinstance(measures, Clouds):
+        return measures
+    if not isinstance(measures, Mapping):
+        measures = dict(enumerate(measures))
+    return Clouds.from_measures(measures, origin=name)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("measureformer", "jax", "diffrax", "numpy", "scipy")}}
+
+
+def peak_memory_mb() -> float:
+    """The largest resident size of this process so far, in MB."""
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)

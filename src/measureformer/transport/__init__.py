@@ -1,0 +1,11 @@
+"""Optimal transport on the sphere with the geodesic distance: how far measures are apart, and how close maps can bring them."""
+
+from .attainable import Placement as Placement
+from .attainable import best_placement as best_placement
+from .cost import geodesic_cost as geodesic_cost
+from .coupling import Coupling as Coupling
+from .pointmap import PointMap as PointMap
+from .pointmap import best_point_map as best_point_map
+from .wasserstein import Transport as Transport
+from .wasserstein import wasserstein2 as wasserstein2
+from .wasserstein import wasserstein_inf as wasserstein_inf

@@ -1,0 +1,47 @@
+"""Ctrl-C: exit code 130, no certificate, no half-written file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+from instances import overlapping_caps
+from safetensors.numpy import load_file
+
+
+def test_interrupted_while_executing(table, tmp_path, cli):
+    """The schedule is there and its execution takes many seconds: then comes SIGINT."""
+    run = tmp_path / "run"
+    sources, targets = ([mu.points for mu in side] for side in overlapping_caps(3, 2, 400, seed=0))
+    paths = table(tmp_path / "s.csv", sources), table(tmp_path / "t.csv", targets)
+    words = ("interpolate", "--sources", paths[0], "--targets", paths[1], "--eps", "1e-2", "--out", run, "--json")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "measureformer", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (run / "targets.parquet").exists():  # the last file before execution
+            assert command.poll() is None, command.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(command.pid, signal.SIGINT)
+        out, err = command.communicate(timeout=60)
+    finally:
+        command.kill()
+    assert command.returncode == 130, err
+    assert out == ""
+    assert "interrupted" in err and "Traceback" not in err
+
+    assert sorted(path.name for path in run.iterdir()) == [
+        *("network.json", "network.safetensors", "schedule.safetensors", "sources.parquet", "targets.parquet")
+    ]
+    assert load_file(run / "schedule.safetensors")["duration"].sum() > 0.99
+    assert load_file(run / "network.safetensors")
+    assert json.loads((run / "network.json").read_text())["layers"]
+    assert pq.read_table(run / "sources.parquet").num_rows == pq.read_table(run / "targets.parquet").num_rows == 800
+
+    done = cli("verify", run)
+    assert done.code == 2 and "holds no certificate.json" in done.err
