@@ -10,13 +10,14 @@ CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 # Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
 ARGS ?=
 
-.PHONY: help demo test lint types pytest test-slow bench bench-slow lock clean
+.PHONY: help demo test lint types pytest test-slow bench bench-slow acceptance scaling lock clean
 
 help:
 	@echo 'make demo        the main job on real data; writes demo-output/report.html'
 	@echo 'make test        lint, types and the fast tests'
 	@echo 'make test-slow   the slow tests'
 	@echo 'make bench       benchmarks, small sizes (bench-slow: the large ones)'
+	@echo 'make acceptance  the table of what must be reached, measured (make scaling: times against the number of atoms)'
 	@echo 'make lock        resolve requirements/*.txt again (needs uv; LOCK=--upgrade for the newest versions)'
 	@echo 'make clean       remove everything that was built, .venv too'
 
@@ -43,6 +44,13 @@ bench: .venv/.dev
 
 bench-slow: .venv/.dev
 	$(CALM) $(BIN)/python -m pytest benchmarks -m slow $(ARGS)
+
+# Measured as a user has it, on all cores. Some of it only: make acceptance ARGS="--rows 1 3"
+acceptance: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python benchmarks/acceptance.py $(ARGS)
+
+scaling: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python benchmarks/scaling.py $(ARGS)
 
 # The stamps: each step is done once, and again when what it depends on has changed.
 .venv/.created:

@@ -255,7 +255,7 @@ def test_a_directory_is_not_overwritten(run, tmp_path):
     assert (folder / "certificate.json").read_bytes() == before
 
 
-def test_nothing_is_certified_before_it_is_finished(tmp_path, monkeypatch):
+def test_nothing_is_certified_before_it_is_finished(tmp_path):
     """Whatever stops the execution of a replacement, no certificate is left that would vouch for the new files."""
     result = planned()
     result.save(tmp_path)
@@ -263,9 +263,8 @@ def test_nothing_is_certified_before_it_is_finished(tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("measureformer.interpolation.interpolate.execute", stop)
     with pytest.raises(KeyboardInterrupt):
-        result.save(tmp_path, force=True)
+        result.save(tmp_path, force=True, progress=stop)
     assert not (tmp_path / "certificate.json").exists()
     assert not list(tmp_path.glob("*.part"))
 

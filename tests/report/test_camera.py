@@ -51,6 +51,9 @@ def test_principal_axes_keep_the_ball_and_the_variance():
     assert (np.linalg.norm(axes(points), axis=1) <= 1 + 1e-12).all()
     assert np.isclose(axes.share, axes(points).var(axis=0).sum() / points.var(axis=0).sum())
     assert 0.9 < axes.share < 1 and axes.flat
+    assert np.allclose(axes(points), points @ axes.basis)
+    for n in range(1, 40):  # a point that clouds share is still shared, bit for bit, in the picture
+        assert np.array_equal(axes(points[:n]), axes(points)[:n])
     identity = principal_axes([clouds[0][:, :3]])
     assert identity.share == 1 and not identity.flat and np.array_equal(identity.basis, np.eye(3))
 

@@ -43,7 +43,7 @@ def certificate(sources, targets, labels) -> dict:
             "n_target": nu.size,
             "w2_before": 1.2345678 + i,
             "w2_after": 1.4e-12,
-            "w2_attainable": 0.0625,
+            "w2_attainable": 0.0613,
             "w2_attainable_method": "exact: by <hand>",
             "winf_after": 3.21e-11,
         }
@@ -108,7 +108,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += " " + data
+        self.text += "" if self.open[-1:] == ["style"] else " " + data
 
 
 @pytest.fixture(scope="module", params=[3, 5])
@@ -168,7 +168,7 @@ def test_every_number_of_the_certificate_appears(run):
     assert whole == stated
     readable_part = text[: text.index('{\n  "format"')]
     for number in (
-        "1.23", "2.23", "1.4e-12", "0.0625", "3.21e-11", "2.5e-7", "1,368", "1.5", "17", "1,831", "1,800", "24", "2.2e-12", "0.111", "21.8",
+        "1.23", "2.23", "1.4e-12", "0.0613", "3.21e-11", "2.5e-7", "1,368", "1.5", "17", "1,831", "1,800", "24", "2.2e-12", "0.111", "21.8",
         "0.382", "1.73e-4", "19", "1e-10", "1e-9", "4,321", "5.5e-13", "1.77", "5.76", "7.53", "422", "71", "3.11.7", "0.10.1",
     ):  # fmt: skip
         assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])", readable_part), number

@@ -16,7 +16,7 @@ def normalize(x: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     return x / norm(x)
 
 
-def tangent(x: Float[Array, "*batch d"], v: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+def tangent(x: Float[Array, "*#batch d"], v: Float[Array, "*#batch d"]) -> Float[Array, "*#batch d"]:
     """The orthogonal projection of v onto the tangent space at x: P_x v = v - <x, v> x."""
     return v - (x * v).sum(-1, keepdims=True) * x
 
@@ -26,14 +26,14 @@ def distance(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Floa
     return 2 * namespace(x, y).arctan2(norm(x - y), norm(x + y))[..., 0]
 
 
-def exp(x: Float[Array, "*batch d"], v: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+def exp(x: Float[Array, "*#batch d"], v: Float[Array, "*#batch d"]) -> Float[Array, "*#batch d"]:
     """The geodesic exponential: cos(|v|) x + sin(|v|) v/|v| for a tangent vector v at x (length in radians)."""
     xp = namespace(x, v)
     length = norm(v)
     return xp.cos(length) * x + xp.sinc(length / xp.pi) * v
 
 
-def log(x: Float[Array, "*batch d"], y: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+def log(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Float[Array, "*#batch d"]:
     """The inverse of ``exp``: the tangent vector at x that points to y, with |log_x y| = d(x, y). Not unique (zero here) at y = -x."""
     xp = namespace(x, y)
     direction = tangent(x, y - x)

@@ -43,11 +43,10 @@ def best_direction(
         candidates = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     else:
         candidates = rng.normal(size=(tries, dimension))
+        if across is not None:  # there is room: look orthogonally
+            candidates -= np.outer(candidates @ across, across)
         candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
     if across is not None:
-        if dimension > 2:  # there is room: look orthogonally
-            candidates -= np.outer(candidates @ across, across)
-            candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
         candidates = candidates[np.abs(candidates @ across) <= np.cos(np.pi / 6)]
     if count == 1:
         return Direction(candidates[0], np.inf)

@@ -78,7 +78,9 @@ class Axes3:
         return len(self.basis) > 3
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(points, float) @ self.basis
+        # One coordinate after the other: a matrix product may round the same point differently in clouds of different sizes.
+        points = np.asarray(points, float)
+        return sum((points[:, [k]] * axis for k, axis in enumerate(self.basis)), np.zeros((len(points), 3)))
 
 
 def principal_axes(clouds: Sequence[np.ndarray]) -> Axes3:

@@ -93,7 +93,7 @@ def _bars(ax: Any, scene: Scene, without: Sequence[float], reached: Sequence[flo
             look = {"facecolor": color} if filled else {"facecolor": theme.paper, "hatch": "////"}
             ax.barh(i + shift, size, 0.34, edgecolor=color, linewidth=1, **look)
             said = f"{'with' if filled else 'without'} attention: {readable(value, 2)}" if np.isfinite(value) else "not finite"
-            ax.text(size + 0.015 * most, i + shift, said, va="center", color=theme.ink, fontsize=11.5 if len(y) < 7 else 8)
+            ax.text(size + 0.015 * most, i + shift, said, va="center", color=theme.ink, fontsize=11.5 if len(y) < 7 else 9.5)
     ax.set_yticks(y, ["" for _ in y])
     ax.set(xlim=(0, 1.5 * most), ylim=(len(y) - 0.45, -0.55), facecolor=theme.paper)
     for i, name in enumerate(scene.names if len(y) < 7 else []):

@@ -103,7 +103,7 @@ def pairs_section(certificate: dict, curve: str) -> str:
     rows = []
     for i, pair in enumerate(certificate["pairs"]):
         after, method = pair["w2_after"], pair.get("w2_attainable_method") or pair.get("attainable_method")
-        attainable = number(pair["w2_attainable"], 2) + (f"<small>{text(method)}</small>" if method else "")
+        attainable = number(pair["w2_attainable"]) + (f"<small>{text(method)}</small>" if method else "")
         cells = [mark(i, marker(i)) + text(pair["label"]), number(pair["n_source"]), number(pair["n_target"]), number(pair["w2_before"])]
         cells += [f"<b>{_distance(after)}</b>", attainable, _distance(pair["winf_after"])]
         rows.append(("" if finite(after) and after <= certificate["eps"] else "miss", cells))
