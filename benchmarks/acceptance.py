@@ -1,6 +1,7 @@
 """The table of what the interpolation has to reach, through the command line: `make acceptance`.
 
-Each row is written to disk, given to a fresh `measureformer interpolate`, and measured from outside (wall time, largest resident size). The output is
+Each row is written to disk, given to a fresh `measureformer interpolate`, and measured from outside (wall time, largest resident size).
+The output is
 one Markdown table. Exit code 1 if a row was not reached.
 """
 
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from instances import overlapping_caps, subset
-
 from measureformer import Clouds, Empirical, write_clouds
 
 Measures = tuple[list[Empirical], list[Empirical]]
@@ -160,7 +160,9 @@ def measured(run: Run) -> str:
 def main() -> int:
     """Print the table; 1 if something was not reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=f"which of {', '.join(ROWS)}; all by default")
+    parser.add_argument(
+        "--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=f"which of {', '.join(ROWS)}; all by default"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the instances")
     choice = parser.parse_args()
     print("| row | case | must | measured | reached |\n|---|---|---|---|---|", flush=True)

@@ -1,6 +1,7 @@
 """How planning and execution grow with the number of atoms K: `make scaling`.
 
-Prints one Markdown table and, for each dimension, exponents p of time ~ K^p fitted over the larger half of the sizes. Planning should grow like
+Prints one Markdown table and, for each dimension, exponents p of time ~ K^p fitted over the larger half of the sizes. Planning should
+grow like
 K log K + K d; execution like segments x points x d x width, and segments like 2 K / (width // 2): a power of two in K.
 """
 
@@ -9,8 +10,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from instances import overlapping_caps
 
+from instances import overlapping_caps
 from measureformer import InputError, flow, integrate, interpolate
 
 EPS = 1e-2

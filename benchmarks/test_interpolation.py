@@ -3,8 +3,8 @@
 from functools import cache
 
 import pytest
-from instances import overlapping_caps
 
+from instances import overlapping_caps
 from measureformer import Interpolation, flow, integrate, interpolate
 from measureformer.diagnostics import stretch
 

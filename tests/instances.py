@@ -15,7 +15,7 @@ def cap(center: np.ndarray, radius: float, n: int, rng: np.random.Generator) -> 
 
 
 def overlapping_caps(d: int, N: int, n: int, seed: int, *, m: int | None = None, radius: float = 0.9, shared: float = 0.3):
-    """N sources of n atoms in overlapping caps, the first ``shared`` of each also atoms of the first; N targets of m atoms on the other side."""
+    """N sources of n atoms in overlapping caps, a fraction ``shared`` of them atoms of the first; N targets of m atoms opposite."""
     rng = np.random.default_rng(seed)
     base = normalize(rng.normal(size=d))
     sources, targets = [], []

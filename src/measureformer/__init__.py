@@ -1,7 +1,9 @@
 """measureformer: Transformers as flows of probability measures.
 
-Five words carry the library: a *measure* is where the tokens are and how much they weigh; a *field* says how a measure moves a point; a *schedule* holds a
-field for each interval of time, and is a Transformer; a *flow* is what a schedule does to a measure; a *certificate* is what was promised beside what an
+Five words carry the library: a *measure* is where the tokens are and how much they weigh; a *field* says how a measure moves a point; a
+*schedule* holds a
+field for each interval of time, and is a Transformer; a *flow* is what a schedule does to a measure; a *certificate* is what was promised
+beside what an
 independent execution found.
 
 Names are loaded when they are first used, so that ``import measureformer`` costs nothing.
@@ -57,7 +59,7 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("data", "diagnostics", "export", "fields", "flows", "geometry", "interpolation", "measures", "schedule", "transport")
-__all__ = sorted([*_MODULE_OF, "data", "diagnostics", "export", "geometry", "transport"])
+__all__ = [*_MODULE_OF, "data", "diagnostics", "export", "geometry", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,10 @@ import numpy as np
 
 if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and dtypes are checked at run time in the tests
     Array: TypeAlias = Any
+    OptionalArray: TypeAlias = Any
 else:
     Array: TypeAlias = np.ndarray | jax.Array
+    OptionalArray: TypeAlias = np.ndarray | jax.Array | None
 
 
 def namespace(*arrays: Any) -> ModuleType:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instances import overlapping_caps
 
+from instances import overlapping_caps
 from measureformer.cli import main
 
 LABELS = ("north", "south")
@@ -76,7 +76,9 @@ def task(tmp_path_factory) -> tuple[Path, Path]:
     """(sources, targets) as CSV: two measures of eight atoms in d = 3 that share two of them."""
     folder = tmp_path_factory.mktemp("task")
     sources, targets = overlapping_caps(3, 2, 8, seed=0)
-    return tuple(write_csv(folder / name, [mu.points for mu in side]) for name, side in (("sources.csv", sources), ("targets.csv", targets)))
+    return tuple(
+        write_csv(folder / name, [mu.points for mu in side]) for name, side in (("sources.csv", sources), ("targets.csv", targets))
+    )
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def finished(task, tmp_path_factory) -> FinishedRun:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stdout.exists():
             done = in_subprocess(
-                *("interpolate", "--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", run, "--seed", 7, "--json"), cwd=folder
+                *("interpolate", "--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", run, "--seed", 7, "--json"),
+                cwd=folder,
             )
             assert done.code == 0, done.err
             stderr.write_text(done.err, encoding="utf-8")

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from instances import cap
 
+from instances import cap
 from measureformer import read_clouds
 
 

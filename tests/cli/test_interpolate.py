@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from instances import cap, overlapping_caps
 from safetensors import safe_open
+
+from instances import cap, overlapping_caps
 
 PHASES = {"disentangle", "boost", "match 1", "match 2", "boost back"}
 number = (int, float)

@@ -8,8 +8,9 @@ import sys
 import time
 
 import pyarrow.parquet as pq
-from instances import overlapping_caps
 from safetensors.numpy import load_file
+
+from instances import overlapping_caps
 
 
 def test_interrupted_while_executing(table, tmp_path, cli):
@@ -45,3 +46,20 @@ def test_interrupted_while_executing(table, tmp_path, cli):
 
     done = cli("verify", run)
     assert done.code == 2 and "holds no certificate.json" in done.err
+
+
+def test_interrupted_while_loading(task, tmp_path):
+    """In the middle of an import, where libraries run code that loses exceptions: Ctrl-C still ends the command, before anything is written."""
+    words = ("interpolate", "--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", tmp_path / "run")
+    command = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "measureformer", *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        assert any("jax._src" in line for line in command.stderr)  # reads up to the first module of JAX
+        os.kill(command.pid, signal.SIGINT)
+        _, err = command.communicate(timeout=60)
+    finally:
+        command.kill()
+    assert command.returncode == 130, err[-2000:]
+    assert "interrupted" in err
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """``measureformer verify``: a good run passes, and any damage done on purpose does not.
 
-Damage is done twice: with the digests of the certificate as they were, and with digests of the damaged files, so that the execution itself has to
+Damage is done twice: with the digests of the certificate as they were, and with digests of the damaged files, so that the execution
+itself has to
 find it.
 """
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from schedule_samples import random_schedule
 
 from measureformer import Empirical, Schedule, Segment, TransformerField, flow
 from measureformer.diagnostics import stretch
 from measureformer.geometry import GnomonicChart, normalize
+from schedule_samples import random_schedule
 
 
 @given(st.integers(0, 10**6))
@@ -31,7 +31,7 @@ def test_against_finite_differences_of_probes(seed):
 
 
 def test_boost_stretches_as_its_formula_says():
-    """d(angle)/d(angle) of tan(f/2) -> e^-l tan(f/2) is e^l at the repelling and e^-l at the attracting pole, in every direction (conformal)."""
+    """tan(f/2) -> e^-l tan(f/2) stretches by e^l at the repelling and e^-l at the attracting pole, in every direction (it is conformal)."""
     theta = Schedule([Segment(TransformerField(W=2 * np.eye(3)[:, :1], b=np.ones(1)), 1.0)])
     x = np.eye(3)[:1]
     assert stretch(theta, [Empirical(np.vstack([x, -x]))])[:2] == pytest.approx((np.exp(2), np.exp(-2)))

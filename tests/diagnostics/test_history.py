@@ -1,9 +1,9 @@
 import numpy as np
-from schedule_samples import random_schedule
 
 from measureformer import Empirical, flow, wasserstein2
 from measureformer.diagnostics import record
 from measureformer.geometry import normalize
+from schedule_samples import random_schedule
 
 
 def test_record_notes_phase_ends_and_distances():

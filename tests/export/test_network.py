@@ -2,12 +2,12 @@ import importlib.util
 
 import numpy as np
 import pytest
-from instances import subset
-from schedule_samples import random_schedule
 
+from instances import subset
 from measureformer import Empirical, InputError, Schedule, flow, interpolate
 from measureformer.export import AttentionLayer, Network, ResidualBlock, as_residual_block, load_network, save_network
 from measureformer.geometry import normalize
+from schedule_samples import random_schedule
 
 
 def sample() -> Network:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import naive
-from strategies import measures, rotations
 
 from measureformer import InputError, TransformerField
 from measureformer.fields import attention, perceptron
+from oracles import naive
+from strategies import measures, rotations
 
 
 def parameters(seed, d=3, h=5):

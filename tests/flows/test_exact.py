@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import measures, points, seeds
 
 from measureformer import Empirical, Schedule, Segment, TransformerField, flow
 from measureformer.flows import (
@@ -19,6 +18,7 @@ from measureformer.flows import (
     shear,
 )
 from measureformer.geometry import distance, exp, normalize, tangent
+from strategies import measures, points, seeds
 
 
 def integrated(field: TransformerField, mu: Empirical, t: float) -> np.ndarray:

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from oracles import naive
 
 from measureformer import Empirical, InputError, Schedule, Segment, TransformerField, flow, integrate
 from measureformer.geometry import normalize
+from oracles import naive
 
 
 def full_theta(seed, d=3, h=4):

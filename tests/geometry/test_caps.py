@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from strategies import points
 
 from measureformer.geometry import distance, enclosing_cap, normalize
+from strategies import points
 
 
 @given(points(12, 3))

@@ -1,12 +1,12 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points
 
 from measureformer import Schedule, Segment, TransformerField, flow
 from measureformer.flows import integrate_ode
 from measureformer.geometry import GnomonicChart
 from measureformer.measures import Empirical
+from strategies import points
 
 
 @given(points(1, 5), points(8, 5))

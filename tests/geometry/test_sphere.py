@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import points, rotations
 
 from measureformer.geometry import distance, exp, log, normalize, tangent
+from strategies import points, rotations
 
 
 @given(points(6, 4), points(6, 4))

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from instances import overlapping_caps, subset
 
+from instances import overlapping_caps, subset
 from measureformer import interpolate, verify
 
 # Other people work on the machine too: times may be this much longer than they must be on an idle one.

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from instances import overlapping_caps, subset
 from safetensors import safe_open
 from scipy.integrate import solve_ivp
 from scipy.optimize import linear_sum_assignment
 
+from instances import overlapping_caps, subset
 from measureformer import InputError, interpolate, verify
 
 
@@ -62,7 +62,12 @@ def raw_solution(tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     for k, duration in enumerate(tensors["duration"]):
         theta = {name: tensors[f"segment.{k}.{name}"] for name in "VBWUb" if f"segment.{k}.{name}" in tensors}
         solution = solve_ivp(
-            lambda _, y, theta=theta: raw_velocity(y.reshape(x.shape), theta).ravel(), (0, duration), x.ravel(), "LSODA", rtol=1e-11, atol=1e-12
+            lambda _, y, theta=theta: raw_velocity(y.reshape(x.shape), theta).ravel(),
+            (0, duration),
+            x.ravel(),
+            "LSODA",
+            rtol=1e-11,
+            atol=1e-12,
         )
         assert solution.success
         x = solution.y[:, -1].reshape(x.shape)
@@ -132,7 +137,9 @@ def test_sizes_and_norm_of_the_schedule(run):
     assert schedule["horizon"] == pytest.approx(tensors["duration"].sum(), rel=1e-12) == pytest.approx(1.5, rel=1e-9)
     assert schedule["width"] == max(value.shape[1] for name, value in tensors.items() if name.endswith(".W"))
     # Every segment is a new theta: otherwise the switches would be fewer than stated.
-    same = [len(a) == len(b) and all(x.shape == y.shape and (x == y).all() for x, y in zip(a, b, strict=True)) for a, b in pairwise(parameters)]
+    same = [
+        len(a) == len(b) and all(x.shape == y.shape and (x == y).all() for x, y in zip(a, b, strict=True)) for a, b in pairwise(parameters)
+    ]
     assert not any(same)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from instances import overlapping_caps, subset
 
+from instances import overlapping_caps, subset
 from measureformer import Empirical
 from measureformer.geometry import distance, normalize
 from measureformer.interpolation.disentangle import attention_layer, separate_by_flow, separate_by_layer
@@ -20,7 +20,7 @@ def test_shared_points_come_apart(separate, instance):
 
 
 def test_equal_means_need_beta():
-    """A square and a triangle with equal means and a common vertex: B = 0 sees the means only and never separates the vertex; B = beta I does."""
+    """A square and a triangle with equal means and a common vertex: B = 0 never separates the vertex, B = beta I does."""
     h = 0.6
     ring = [np.sqrt(1 - h**2) * np.array([np.cos(t), np.sin(t), 0]) + [0, 0, h] for t in 2 * np.pi * np.arange(12) / 12]
     square, triangle = Empirical(np.array(ring[::3])), Empirical(np.array(ring[::4]))
@@ -47,5 +47,7 @@ def test_the_flow_is_the_flow():
     separation, moved = separate_by_flow(sources)
     zero = np.zeros((3, 3))
     for mu, x in zip(sources, moved, strict=True):
-        expected = naive.solve(mu.points, mu.weights, [(separation.amount, np.eye(3), separation.beta * np.eye(3), zero, zero, np.zeros(3))])
+        expected = naive.solve(
+            mu.points, mu.weights, [(separation.amount, np.eye(3), separation.beta * np.eye(3), zero, zero, np.zeros(3))]
+        )
         np.testing.assert_allclose(x, expected, atol=1e-9)

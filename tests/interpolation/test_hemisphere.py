@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import cap
 
+from instances import cap
 from measureformer.geometry import distance, normalize
 from measureformer.interpolation.hemisphere import RADIUS, boost_segment, route
 

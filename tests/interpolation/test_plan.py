@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import cap, overlapping_caps, subset
-from strategies import rotations
 
+from instances import cap, overlapping_caps, subset
 from measureformer import ConditioningError, Empirical, InputError, flow, interpolate, wasserstein2
 from measureformer.geometry import normalize
+from strategies import rotations
 
 
 def distances(plan, sources, targets):
@@ -124,7 +124,7 @@ def test_source_equal_to_target():
 
 
 def test_what_float64_cannot_split_is_refused():
-    """Coinciding places must be split by less than eps, and a ramp of that width has rounding errors of 1e-16/eps: below 1e-8 nothing works."""
+    """Coinciding places must be split by less than eps; a ramp of that width has rounding errors 1e-16/eps: below 1e-8 nothing works."""
     sources, _ = subset(3, 8, 0)
     with pytest.raises(ConditioningError, match="phase match 2.*digits are missing"):
         interpolate(sources, sources, eps=1e-9)

@@ -31,7 +31,12 @@ def solve(x, weights, segments, rtol=1e-12):
     """The ODE of the tokens through segments (duration, V, B, W, U, b), by LSODA, a multistep method unlike those of the library."""
     for duration, *theta in segments:
         solution = solve_ivp(
-            lambda _, y, theta=theta: velocity(y.reshape(x.shape), weights, *theta).ravel(), (0, duration), x.ravel(), "LSODA", rtol=rtol, atol=rtol
+            lambda _, y, theta=theta, shape=x.shape: velocity(y.reshape(shape), weights, *theta).ravel(),
+            (0, duration),
+            x.ravel(),
+            "LSODA",
+            rtol=rtol,
+            atol=rtol,
         )
         x = solution.y[:, -1].reshape(x.shape)
         x = x / np.linalg.norm(x, axis=1, keepdims=True)

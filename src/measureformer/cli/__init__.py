@@ -1,6 +1,9 @@
 """The command line. Exit codes: 0 done and certified; 2 bad input; 3 done, but a certificate did not pass; 130 interrupted."""
 
+import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -10,4 +13,11 @@ def main() -> None:
 
         app(prog_name="measureformer")
     except KeyboardInterrupt:
-        sys.exit(130)
+        pass
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+    # JAX may be compiling in other threads, and then crashes while the interpreter is taken down: leave without that.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

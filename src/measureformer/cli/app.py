@@ -1,6 +1,6 @@
 """The commands. Only their options live here; what they do is imported when they run, so that ``--help`` is instant."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ app = typer.Typer(
 )
 
 
-class Strategy(str, Enum):
+class Strategy(StrEnum):
     """How to build the schedule."""
 
     auto = "auto"
@@ -43,9 +43,9 @@ def demo(out: Out = Path("measureformer-demo"), force: Force = False, seed: Seed
 
     Example: measureformer demo --out demo
     """
-    from .runs import run_demo
-
     with exit_codes():
+        from .runs import run_demo
+
         certificate = run_demo(out, force=force, seed=seed, as_json=as_json)
     _finish(certificate, as_json)
 
@@ -68,9 +68,9 @@ def interpolate(
 
     Example: measureformer interpolate --sources a.csv --targets b.csv --eps 1e-6 --out run
     """
-    from .runs import run_interpolate
-
     with exit_codes():
+        from .runs import run_interpolate
+
         certificate = run_interpolate(
             sources, targets, eps=eps, out=out, strategy=strategy.value, width=width, horizon=horizon, normalize=normalize, seed=seed,
             force=force, as_json=as_json,
@@ -84,9 +84,9 @@ def verify(run: Run, as_json: Json = False) -> None:
 
     Example: measureformer verify run
     """
-    from .runs import run_verify
-
     with exit_codes():
+        from .runs import run_verify
+
         result = run_verify(run, as_json=as_json)
     _finish(result, as_json)
 
@@ -103,9 +103,9 @@ def apply(
 
     Example: measureformer apply run --input new.csv --output moved.csv
     """
-    from .runs import run_apply
-
     with exit_codes():
+        from .runs import run_apply
+
         result = run_apply(run, input, output, normalize=normalize, as_json=as_json)
     if as_json:
         show_json(result)

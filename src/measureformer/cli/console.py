@@ -1,21 +1,34 @@
 """What all commands share: messages and progress on stderr, results on stdout, exit codes."""
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ..errors import InputError
+from . import INTERRUPTED
 
-BAD_INPUT, NOT_CERTIFIED, INTERRUPTED = 2, 3, 130
+BAD_INPUT, NOT_CERTIFIED = 2, 3
+
+
+class _CtrlC:
+    """Remembers that Ctrl-C was pressed: an exception that is raised inside a finaliser or a callback of a library is lost."""
+
+    pressed = False
+
+    def __call__(self, *_) -> None:
+        self.pressed = True
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn bad input into one message and exit code 2, and Ctrl-C into exit code 130."""
+    before = signal.signal(signal.SIGINT, _CtrlC())
     try:
         yield
     except InputError as error:
@@ -26,19 +39,23 @@ def exit_codes() -> Iterator[None]:
         typer.echo(f"error: {where}{error.strerror or error}; check that what --out or --output names can be written", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted: nothing was certified; files that are there are whole", err=True)
+        typer.echo("interrupted: what was not finished is not certified", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def stages(quiet: bool = False):
-    """A progress bar on stderr; yields ``stage(what, done, total)``, to be called whenever there is something new to say (total 0: not known)."""
+    """A progress bar on stderr; yields ``stage(what, done, total)``, to be called whenever there is news (total 0: not known)."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        current: dict[str, int] = {}
+        current: dict[str, TaskID] = {}
 
         def stage(what: str, done: int = 0, total: int = 0) -> None:
+            if getattr(signal.getsignal(signal.SIGINT), "pressed", False):
+                raise KeyboardInterrupt
             if what not in current:
                 for task in current.values():
                     progress.remove_task(task)

@@ -86,11 +86,11 @@ def run_apply(run: Path, input: Path, output: Path, *, normalize: bool, as_json:
         schedule = load_schedule(run / SCHEDULE_FILE)
         clouds = read_clouds(input, normalize=normalize)
         if clouds.dimension != schedule.dimension:
-            raise InputError(f"{input} has points of dimension {clouds.dimension}, the schedule in {run} carries dimension {schedule.dimension}")
+            raise InputError(
+                f"{input} has points of dimension {clouds.dimension}, the schedule in {run} carries dimension {schedule.dimension}"
+            )
         measures = clouds.measures()
-        result = flow(
-            schedule, list(measures.values()), observe=lambda k, _: stage("pushing through the schedule", k, len(schedule))
-        )
+        result = flow(schedule, list(measures.values()), observe=lambda k, _: stage("pushing through the schedule", k, len(schedule)))
         points = np.empty_like(clouds.points)
         for rows, mu in zip(clouds.rows().values(), result.measures, strict=True):
             points[rows] = mu.points
@@ -125,8 +125,8 @@ def present(certificate: dict, out: Path, report: Path, as_json: bool) -> dict:
         console, schedule, network = Console(), certificate["schedule"], certificate["network"]
         console.print(_pairs_table(certificate["pairs"]))
         console.print(
-            f"{schedule['segments']} segments of width {schedule['width']} (the paper's construction: {certificate['paper_budget']['total']}), "
-            f"sup |theta| = {number(schedule['sup_norm'])} on a horizon of {schedule['horizon']:g}; as a network: {network['layers']} layers.",
+            f"{schedule['segments']} segments of width {schedule['width']}; the paper's construction: {certificate['paper_budget']['total']}. "
+            f"sup |theta| = {number(schedule['sup_norm'])} on a horizon of {schedule['horizon']:g}. As a network: {network['layers']} layers.",
             markup=False,
         )
         for note in certificate["notes"]:
@@ -142,4 +142,3 @@ def _pairs_table(pairs: list[dict]) -> Table:
     for p in pairs:
         table.add_row(str(p["label"]).replace("[", "\\["), number(p["w2_before"]), number(p["w2_after"]), number(p["winf_after"]))
     return table
-

@@ -10,7 +10,6 @@ from ..geometry import normalize, tangent
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 
-
 # Multiplications spent on each measure, about; beyond it only some of its tokens are looked at.
 _BUDGET = 5e8
 
@@ -26,7 +25,8 @@ class Stretch(NamedTuple):
 def stretch(schedule: Schedule, measures: list[Empirical], *, budget: float = _BUDGET) -> Stretch:
     r"""Singular values of $D\Phi_T[\mu](x) : T_x S \to T_{\Phi_T(x)} S$ at the tokens x of every measure mu.
 
-    Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts and shears by the differential of their closed
+    Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts and shears by the
+    differential of their closed
     form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three digits are enough here).
 
     Args:

@@ -1,7 +1,7 @@
 """The discrete network: an ordinary post-norm Transformer."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,7 @@ class Network:
         """
         x, w = np.asarray(points, dtype), np.asarray(weights, dtype)
         for layer in self.layers:
-            cast = {name: M.astype(dtype) for name, M in layer.parameters().items()}
-            x = type(layer)(**cast)(x, w)
+            x = replace(layer, **{name: M.astype(dtype) for name, M in layer.parameters().items()})(x, w)
         return x
 
     @property
@@ -89,7 +88,12 @@ class Network:
 def describe(network: Network) -> dict:
     """The list of layers as ``network.json`` holds it: kind, phase, shapes of the parameters."""
     layers = [
-        {"index": k, "kind": layer.kind, "phase": layer.phase, "parameters": {name: list(M.shape) for name, M in layer.parameters().items()}}
+        {
+            "index": k,
+            "kind": layer.kind,
+            "phase": layer.phase,
+            "parameters": {name: list(M.shape) for name, M in layer.parameters().items()},
+        }
         for k, layer in enumerate(network.layers)
     ]
     return {"format": FORMAT, "formulas": FORMULAS, "width": network.width, "layers": layers}
@@ -101,7 +105,9 @@ def save_network(directory: str | Path, network: Network) -> None:
 
     directory = Path(directory)
     tensors = {
-        f"layer.{k}.{name}": np.ascontiguousarray(M, float) for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()
+        f"layer.{k}.{name}": np.ascontiguousarray(M, float)
+        for k, layer in enumerate(network.layers)
+        for name, M in layer.parameters().items()
     }
     save_file(tensors, str(directory / "network.safetensors"), metadata={"format": str(FORMAT)})
     (directory / "network.json").write_text(json.dumps(describe(network), indent=1) + "\n")
@@ -128,7 +134,9 @@ def load_network(directory: str | Path) -> Network:
             for entry in description["layers"]
         )
     except (OSError, SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"the network in {directory} cannot be read ({error!r}); write it again with `measureformer interpolate`") from None
+        raise InputError(
+            f"the network in {directory} cannot be read ({error!r}); write it again with `measureformer interpolate`"
+        ) from None
     for name, value in tensors.items():
         if not np.isfinite(value).all():
             raise InputError(f"{directory}/network.safetensors: tensor {name} holds numbers that are not finite; the file is damaged")

@@ -4,7 +4,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from .._types import Array, namespace
+from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
 from ..geometry import tangent
 from .attention import attention
@@ -29,11 +29,11 @@ class TransformerField(eqx.Module):
         Geshkovski, Rigollet, Ruiz-Balet, arXiv:2411.04551v3, Section 1.
     """
 
-    V: Array | None = None
-    B: Array | None = None
-    W: Array | None = None
-    U: Array | None = None
-    b: Array | None = None
+    V: OptionalArray = None
+    B: OptionalArray = None
+    W: OptionalArray = None
+    U: OptionalArray = None
+    b: OptionalArray = None
 
     def __check_init__(self):
         d, h = self.dimension, self.width

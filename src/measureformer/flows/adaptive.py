@@ -41,7 +41,8 @@ def integrate(
 ) -> Integration:
     r"""Solve x' = P_x (V A_B[mu](x) + W (U x + b)_+) for every token of every measure, through all the segments.
 
-    The error estimate of each step stays below atol + rtol |x| in every coordinate of every token. Points are normalised at the end of each segment.
+    The error estimate of each step stays below atol + rtol |x| in every coordinate of every token. Points are normalised at the end of
+    each segment.
     Runs in float64 whatever JAX's global setting, and leaves that setting alone.
 
     Args:
@@ -57,7 +58,9 @@ def integrate(
     import jax.numpy as jnp
 
     if any(mu.dimension != schedule.dimension for mu in measures):
-        raise InputError(f"measures of dimension {[mu.dimension for mu in measures]} cannot follow a schedule of dimension {schedule.dimension}")
+        raise InputError(
+            f"measures of dimension {[mu.dimension for mu in measures]} cannot follow a schedule of dimension {schedule.dimension}"
+        )
     size = max(mu.size for mu in measures)
     # Padding repeats the first atom with weight zero: it goes along and has no influence.
     points = np.stack([np.concatenate([mu.points, np.repeat(mu.points[:1], size - mu.size, axis=0)]) for mu in measures])

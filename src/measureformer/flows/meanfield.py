@@ -14,7 +14,8 @@ def meanfield_clock(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign:
     r"""The rapidity tau(t) after time t under V = sign * alpha alpha^T, B = 0, U = W = 0.
 
     Every point moves by the boost along e = alpha/|alpha|, for a time of its measure: x(t) = boost(x, tau(t) e),
-    $$ \tau' = \pm |\alpha|^2 M(\tau), \qquad M(\tau) = \int \tanh(\operatorname{artanh} \langle x, e \rangle + \tau)\, \mu(dx) = \langle e, E[\mu_\tau] \rangle, $$
+    $$ \tau' = \pm |\alpha|^2 M(\tau), \qquad
+       M(\tau) = \int \tanh(\operatorname{artanh} \langle x, e \rangle + \tau)\, \mu(dx) = \langle e, E[\mu_\tau] \rangle, $$
     one scalar equation whatever the number of points.
 
     Args:

@@ -16,7 +16,9 @@ class OdeResult(NamedTuple):
     steps: int | jax.Array
 
 
-def integrate_ode(velocity: Callable[[Array], Array], start: Array, duration: float, *, rtol: float = 1e-12, atol: float = 1e-12) -> OdeResult:
+def integrate_ode(
+    velocity: Callable[[Array], Array], start: Array, duration: float, *, rtol: float = 1e-12, atol: float = 1e-12
+) -> OdeResult:
     """Solve x' = velocity(x), x(0) = start, up to time ``duration`` >= 0 with an 8th-order Dormand-Prince pair and error control.
 
     Args:
@@ -34,7 +36,12 @@ def integrate_ode(velocity: Callable[[Array], Array], start: Array, duration: fl
 
     shape = np.shape(start)
     solution = solve_ivp(
-        lambda _, y: np.ravel(velocity(y.reshape(shape))), (0.0, duration), np.ravel(start), method="DOP853", rtol=max(rtol, 3e-14), atol=atol
+        lambda _, y: np.ravel(velocity(y.reshape(shape))),
+        (0.0, duration),
+        np.ravel(start),
+        method="DOP853",
+        rtol=max(rtol, 3e-14),
+        atol=atol,
     )
     if not solution.success:
         raise RuntimeError(f"integration stopped at time {solution.t[-1]:.3g} of {duration:.3g}: {solution.message}")

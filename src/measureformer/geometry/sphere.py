@@ -23,7 +23,7 @@ def tangent(x: Float[Array, "*#batch d"], v: Float[Array, "*#batch d"]) -> Float
 
 def distance(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Float[Array, "*#batch"] | np.floating:
     """Geodesic distance in radians, 2 atan2(|x - y|, |x + y|): full relative accuracy from 1e-16 to pi (arccos loses half the digits)."""
-    return 2 * namespace(x, y).arctan2(norm(x - y), norm(x + y))[..., 0]
+    return 2 * namespace(x, y).arctan2(norm(x - y)[..., 0], norm(x + y)[..., 0])
 
 
 def exp(x: Float[Array, "*#batch d"], v: Float[Array, "*#batch d"]) -> Float[Array, "*#batch d"]:

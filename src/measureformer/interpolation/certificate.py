@@ -5,6 +5,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from .execution import Execution, digests, execute
@@ -18,11 +19,13 @@ def compose(execution: Execution, promise: dict) -> dict:
 
     Args:
         execution: of the saved files.
-        promise: what only the planner knows: eps, strategy, the attainable distances, the paper's budget, conditioning, seed, ... (keys of the
+        promise: what only the planner knows: eps, strategy, the attainable distances, the paper's budget, conditioning, seed, ... (keys
+        of the
             certificate, taken as they are; ``attainable`` is a list of {"value", "method", "lower"}, one for each pair).
 
     Returns:
-        The certificate, JSON-ready: numbers that are not finite are null. ``passed`` is true only if every pair is within eps by the integration of
+        The certificate, JSON-ready: numbers that are not finite are null. ``passed`` is true only if every pair is within eps by the
+        integration of
         the original equation, and by the float64 network if there is one.
     """
     promise = dict(promise)
@@ -40,8 +43,8 @@ def compose(execution: Execution, promise: dict) -> dict:
             "winf_after": worst,
         }
         for label, source, target, before, after, worst, best in zip(
-            execution.labels, execution.sources, execution.targets, execution.w2_before, execution.w2_after, execution.winf_after, attainable,
-            strict=True,
+            execution.labels, execution.sources, execution.targets,
+            execution.w2_before, execution.w2_after, execution.winf_after, attainable, strict=True,
         )
     ]  # fmt: skip
     return _json_ready(
@@ -115,7 +118,7 @@ def read(directory: str | Path) -> dict:
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of ``verify``: problems (empty if the certificate holds), and the certificate as executed now (None if it could not be)."""
+    """The outcome of ``verify``: problems (empty if the certificate holds), and what was found now (None if nothing could be executed)."""
 
     problems: list[str]
     certificate: dict | None
@@ -129,7 +132,8 @@ class Verification:
 def verify(directory: str | Path, *, progress=None) -> Verification:
     """Execute a run again, from its files alone, and compare with its certificate.
 
-    It passes if the files are the certified ones (SHA-256), the sizes stated are theirs, and every distance is again within eps and within eps/10 of
+    It passes if the files are the certified ones (SHA-256), the sizes stated are theirs, and every distance is again within eps and
+    within eps/10 of
     what was stated.
 
     Raises:
@@ -152,9 +156,7 @@ def verify(directory: str | Path, *, progress=None) -> Verification:
                 "eps": eps,
                 "pairs": [
                     {"label": label, "w2_before": b, "w2_after": a, "winf_after": w}
-                    for label, b, a, w in zip(
-                        execution.labels, execution.w2_before, execution.w2_after, execution.winf_after, strict=True
-                    )
+                    for label, b, a, w in zip(execution.labels, execution.w2_before, execution.w2_after, execution.winf_after, strict=True)
                 ],
                 "schedule": describe_schedule(execution),
                 "network": describe_network(execution),
@@ -204,7 +206,7 @@ def _differ(what: str, old: float | None, new: float | None, eps: float) -> list
     return []
 
 
-def _json_ready(value):
+def _json_ready(value) -> Any:
     """Plain lists, dictionaries and numbers; what is not finite becomes None (JSON has no NaN)."""
     if isinstance(value, dict):
         return {str(k): _json_ready(v) for k, v in value.items()}

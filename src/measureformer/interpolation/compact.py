@@ -106,8 +106,8 @@ def _check_separated(moved: list[np.ndarray], pairs: list[Pair]) -> None:
     if (clash := np.flatnonzero(twin != np.arange(len(points)))).size:
         i, j = owner[twin[clash[0]]], owner[clash[0]]
         raise ConditioningError(
-            f"phase {DISENTANGLE}: attention leaves an atom of measure {pairs[i].label!r} and one of {pairs[j].label!r} at the same float64 point; "
-            f"the two sources differ too little to be told apart in 16 digits"
+            f"phase {DISENTANGLE}: attention leaves an atom of measure {pairs[i].label!r} and one of {pairs[j].label!r} at the same "
+            f"float64 point; the two sources differ too little to be told apart in 16 digits"
         )
 
 
@@ -126,7 +126,9 @@ def _check_executable(matching: Matching, pairs: list[Pair], eps: float) -> None
 def _notes(matching: Matching, eps: float) -> tuple[str, ...]:
     notes = []
     if matching.spread > 0:
-        notes.append(f"places were moved apart to gaps of {matching.spread:.1e} in the chart, because some coincide or are too close for float64")
+        notes.append(
+            f"places were moved apart to gaps of {matching.spread:.1e} in the chart, because some coincide or are too close for float64"
+        )
     if matching.errors.max() > 1e-3 * eps and matching.spread == 0:
         notes.append(f"conditioning is poor: rounding alone costs {matching.errors.max():.1e} rad of the eps = {eps:g} allowed")
     if min(matching.source_gap, matching.target_gap) < 1e-6:

@@ -80,7 +80,7 @@ def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Separation:
 
 
 def quality(points: Iterable[np.ndarray], seed: int) -> float:
-    """The smallest gap along the best of a few hundred directions, in the chart after one boost to the standard cap; 0 if atoms coincide."""
+    """The smallest gap along the best of some directions, in the chart after one boost to the standard cap; 0 if atoms coincide."""
     x = np.concatenate(list(points))
     if len(np.unique(x, axis=0)) < len(x):
         return 0.0

@@ -60,7 +60,8 @@ class Execution:
 def execute(directory: str | Path, *, progress: Callable[[int, int], None] | None = None) -> Execution:
     """Read a run directory and execute its schedule and its network.
 
-    (a) The original equation is integrated with error control (``flow.integrate``), at 1e-10 where conditioning allows; (b) the discrete network is
+    (a) The original equation is integrated with error control (``flow.integrate``), at 1e-10 where conditioning allows; (b) the discrete
+    network is
     run layer by layer in float64 and in float32.
 
     Args:
@@ -78,16 +79,15 @@ def execute(directory: str | Path, *, progress: Callable[[int, int], None] | Non
     schedule = load_schedule(directory / SCHEDULE_FILE)
     network = load_network(directory) if (directory / NETWORK_FILES[1]).exists() else None
     if schedule.dimension not in (None, sources[0].dimension):
-        raise InputError(f"{directory}: the schedule has dimension {schedule.dimension}, the data {sources[0].dimension}; the files do not belong together")
+        raise InputError(
+            f"{directory}: the schedule has dimension {schedule.dimension}, the data {sources[0].dimension}; they do not belong together"
+        )
 
     def report(done: int) -> None:
         if progress:
             progress(done, len(schedule))
 
-    for tolerance in TOLERANCES:
-        integration = integrate(schedule, sources, rtol=tolerance, atol=tolerance, progress=report)
-        if integration.failed_segment is None:
-            break
+    integration, tolerance = _integrate(schedule, sources, report)
     final = [mu.points for mu in integration.measures]
     return Execution(
         labels, sources, targets, schedule, network, integration, tolerance,
@@ -97,6 +97,15 @@ def execute(directory: str | Path, *, progress: Callable[[int, int], None] | Non
         network_w2=None if network is None else _run(network, sources, targets, np.float64),
         network_w2_float32=None if network is None else _run(network, sources, targets, np.float32),
     )  # fmt: skip
+
+
+def _integrate(schedule: Schedule, sources: list[Empirical], report: Callable[[int], None]) -> tuple[Integration, float]:
+    """At the strictest tolerance at which no segment fails; at the loosest one if all fail."""
+    for tolerance in TOLERANCES[:-1]:
+        integration = integrate(schedule, sources, rtol=tolerance, atol=tolerance, progress=report)
+        if integration.failed_segment is None:
+            return integration, tolerance
+    return integrate(schedule, sources, rtol=TOLERANCES[-1], atol=TOLERANCES[-1], progress=report), TOLERANCES[-1]
 
 
 def _run(network: Network, sources: list[Empirical], targets: list[Empirical], dtype) -> list[float]:

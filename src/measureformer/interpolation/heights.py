@@ -22,7 +22,8 @@ def best_direction(
 ) -> Direction:
     r"""A direction a that makes $\min_{j \ne k} |\langle a, \xi_j - \xi_k \rangle|$ large.
 
-    A random direction leaves a gap of about 1/K^2 of the range, and slopes grow like 1/gap. Many directions are compared; within the cone of
+    A random direction leaves a gap of about 1/K^2 of the range, and slopes grow like 1/gap. Many directions are compared; within the cone
+    of
     directions that sort the points in the same order, the best one is a linear program, which is solved for the few most promising.
 
     Args:
@@ -88,7 +89,8 @@ def _refine(points: np.ndarray, start: np.ndarray) -> Direction:
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     r"""The nearest heights, in the sum of squares, that keep the order and are at least ``gap`` apart.
 
-    With z_(k) = h_(k) - k gap the constraint is that z increases: isotonic regression. Equal heights keep the order in which they are given.
+    With z_(k) = h_(k) - k gap the constraint is that z increases: isotonic regression. Equal heights keep the order in which they are
+    given.
 
     Args:
         heights: shape (K,).

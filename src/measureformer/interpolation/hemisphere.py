@@ -9,7 +9,8 @@ from ..flows import boost, boost_between_caps
 from ..geometry import Cap, enclosing_cap, exp, log, tangent
 from ..schedule import Segment
 
-# The standard cap: its gnomonic image is the ball of radius tan(60 deg) = 1.73, about as wide as the chart can be without squeezing the rim.
+# The standard cap: its gnomonic image is the ball of radius tan(60 deg) = 1.73, about as wide as the chart can be without squeezing the
+# rim.
 RADIUS = np.pi / 3
 # Caps smaller than this are not blown up to the standard one: it would magnify errors of the data.
 _SMALLEST = 0.2
@@ -44,7 +45,8 @@ class Route:
 
 
 def route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
-    """The route of least total rapidity: poles on the arc between the two enclosing caps, one boost on a side, or two where one cannot do it.
+    """The route of least total rapidity: poles on the arc between the two enclosing caps, one boost on a side, or two where one cannot do
+    it.
 
     Args:
         sources: points, shape (n, d), that together miss some cap.

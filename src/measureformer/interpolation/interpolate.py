@@ -77,7 +77,9 @@ class Interpolation:
             write_clouds(directory / name, clouds)
 
         start = time.perf_counter()
-        execution = execute(directory, progress=(lambda done, total: progress("executing the saved schedule", done, total)) if progress else None)
+        execution = execute(
+            directory, progress=(lambda done, total: progress("executing the saved schedule", done, total)) if progress else None
+        )
         if progress:
             progress("measuring conditioning", 0, 1)
         stretched = stretch(execution.schedule, execution.sources)
@@ -87,7 +89,9 @@ class Interpolation:
             {
                 "eps": self.eps,
                 "strategy": self.strategy,
-                "attainable": [{"value": p.placement.attainable, "method": p.placement.method, "lower": p.placement.lower} for p in self.task],
+                "attainable": [
+                    {"value": p.placement.attainable, "method": p.placement.method, "lower": p.placement.lower} for p in self.task
+                ],
                 "paper_budget": paper_budget(self.task),
                 "conditioning": {
                     "largest_stretch": stretched.largest,

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import ConditioningError
+from ..flows import flow
 from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
-from ..flows import flow
 from ..schedule import Schedule, Segment
 from .heights import Direction, best_direction, smallest_gap, spread
 from .hemisphere import Route, boost_segment, route
 from .staircase import staircase
+
+# A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe, and below this one all is
+# noise.
+_HOPELESS = 1e-10
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,12 @@ def match(
 
     In the gnomonic chart of a common hemisphere, with unit vectors a and c and D = target - source for each point: stage 1 gates on
     the source heights <a, xi> and moves by the part of D orthogonal to a, after which the heights along c are the targets'; stage 2
-    gates on these and moves by what is left, which is orthogonal to c. Atoms of one measure with equal weights may exchange their places: they are
+    gates on these and moves by what is left, which is orthogonal to c. Atoms of one measure with equal weights may exchange their places:
+    they are
     paired in the order of their heights along a and c, which keeps neighbours together and the slopes small.
 
-    Places that coincide (or whose heights lie too close for float64) are moved apart along c: as far apart as keeps the error below eps/3, at
+    Places that coincide (or whose heights lie too close for float64) are moved apart along c: as far apart as keeps the error below
+    eps/3, at
     most by 1e-3.
 
     Args:
@@ -61,6 +68,9 @@ def match(
 
     Returns:
         The matching of least error found; exact matchings are preferred.
+
+    Raises:
+        ConditioningError: heights too close for float64.
     """
     way = route(np.concatenate(points), np.concatenate(places), seed=seed)
     chart = GnomonicChart(way.pole)
@@ -71,8 +81,14 @@ def match(
     zeta, places = _pair(xi, zeta, places, weights, source, target)
     natural = smallest_gap(np.concatenate(zeta) @ target.vector)
 
-    attempts = [0.0] if natural > 1e-13 else []
-    attempts += [min(eps, 4e-3) / 4.0**k for k in range(1, 12)]
+    attempts = [0.0] if natural > _HOPELESS else []
+    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > _HOPELESS]
+    if source.gap < _HOPELESS or not attempts:
+        stage, gap = ("match 1", source.gap) if source.gap < _HOPELESS else ("match 2", natural)
+        raise ConditioningError(
+            f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 resolves {_HOPELESS:.0e} at best: "
+            f"{np.log10(_HOPELESS / max(gap, 1e-17)):.1f} digits are missing; raise eps or move the closest atoms apart"
+        )
     best: Matching | None = None
     for gap in attempts:
         segments, reached = _construct(way, chart, np.concatenate(xi), np.concatenate(zeta), source, target, gap, width)

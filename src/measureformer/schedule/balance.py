@@ -45,15 +45,18 @@ def balance(schedule: Schedule, horizon: float) -> Schedule:
         high *= 2
     if durations(low + 1e-9 * (high - low)).sum() < horizon:
         return _balanced_neurons(schedule).rescale(horizon)
-    level = brentq(lambda v: durations(v).sum() - horizon, low + 1e-9 * (high - low), high, xtol=1e-12 * high)
+    level = float(brentq(lambda v: durations(v).sum() - horizon, low + 1e-9 * (high - low), high, xtol=1e-12 * high))  # type: ignore[arg-type]
     return Schedule(s.lasting(float(t)) for s, t in zip(_balanced_neurons(schedule, durations(level)), durations(level), strict=True))
 
 
 def _strengths(segment: Segment) -> tuple[float, float, float]:
     """(t |V|, |B|, t |W| |(U, b)|)."""
     field, t = segment.field, segment.duration
-    size = {name: 0.0 if (M := getattr(field, name)) is None else float(np.linalg.norm(M)) for name in ("V", "B", "W", "U", "b")}
-    return t * size["V"], size["B"], t * size["W"] * float(np.hypot(size["U"], size["b"]))
+    return t * _size(field.V), _size(field.B), t * _size(field.W) * float(np.hypot(_size(field.U), _size(field.b)))
+
+
+def _size(M) -> float:
+    return 0.0 if M is None else float(np.linalg.norm(M))
 
 
 def _balanced_neurons(schedule: Schedule, durations: np.ndarray | None = None) -> Schedule:
@@ -61,7 +64,7 @@ def _balanced_neurons(schedule: Schedule, durations: np.ndarray | None = None) -
     segments = []
     for k, s in enumerate(schedule):
         f = s.field
-        inner = float(np.hypot(*(0.0 if M is None else np.linalg.norm(M) for M in (f.U, f.b))))
+        inner = float(np.hypot(_size(f.U), _size(f.b)))
         if f.W is None or inner == 0:
             segments.append(s)
             continue

@@ -55,7 +55,7 @@ class Schedule(eqx.Module):
         self.segments = tuple(segments)
         dimensions = {s.field.dimension for s in self.segments} - {None}
         if len(dimensions) > 1:
-            raise InputError(f"segments of different dimensions {sorted(dimensions)} cannot follow each other")
+            raise InputError(f"segments of different dimensions {sorted(map(str, dimensions))} cannot follow each other")
 
     def __len__(self) -> int:
         return len(self.segments)
