@@ -3,8 +3,7 @@
 Five words carry the library: a *measure* is where the tokens are and how much they weigh; a *field* says how a measure moves a point; a
 *schedule* holds a
 field for each interval of time, and is a Transformer; a *flow* is what a schedule does to a measure; a *certificate* is what was promised
-beside what an
-independent execution found.
+beside what an independent execution found.
 
 Names are loaded when they are first used, so that ``import measureformer`` costs nothing.
 """

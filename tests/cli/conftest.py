@@ -1,4 +1,4 @@
-"""Fixtures of the command line: commands in this process (fast, and with every shape checked) or as a real one; one finished run for all tests."""
+"""Fixtures: commands in this process (fast, and with every shape checked) or as real ones, and one finished run for all tests."""
 
 import fcntl
 import os

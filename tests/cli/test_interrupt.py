@@ -49,7 +49,7 @@ def test_interrupted_while_executing(table, tmp_path, cli):
 
 
 def test_interrupted_while_loading(task, tmp_path):
-    """In the middle of an import, where libraries run code that loses exceptions: Ctrl-C still ends the command, before anything is written."""
+    """In the middle of an import, where libraries have callbacks that lose exceptions: the command still ends, with nothing written."""
     words = ("interpolate", "--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", tmp_path / "run")
     command = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "measureformer", *map(str, words)], stderr=subprocess.PIPE, text=True, cwd=tmp_path

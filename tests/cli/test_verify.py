@@ -1,8 +1,7 @@
 """``measureformer verify``: a good run passes, and any damage done on purpose does not.
 
-Damage is done twice: with the digests of the certificate as they were, and with digests of the damaged files, so that the execution
-itself has to
-find it.
+Damage is done twice: with the digests of the certificate as they were, and with digests of the damaged files, so that the execution itself
+has to find it.
 """
 
 import hashlib
@@ -152,10 +151,26 @@ def swap_the_data(run):
 
 
 DAMAGE = [
-    change_one_weight, change_one_network_weight, put_nan, put_nan_into_the_network, drop_a_segment, drop_a_duration, cut_a_matrix, spoil_the_phases,
-    negative_duration, truncate_the_schedule, truncate_the_data, truncate_the_layer_list, drop_a_layer, remove_the_schedule, remove_the_network,
-    replace_the_targets, move_one_target, rename_a_measure, swap_the_data,
-]  # fmt: skip
+    change_one_weight,
+    change_one_network_weight,
+    put_nan,
+    put_nan_into_the_network,
+    drop_a_segment,
+    drop_a_duration,
+    cut_a_matrix,
+    spoil_the_phases,
+    negative_duration,
+    truncate_the_schedule,
+    truncate_the_data,
+    truncate_the_layer_list,
+    drop_a_layer,
+    remove_the_schedule,
+    remove_the_network,
+    replace_the_targets,
+    move_one_target,
+    rename_a_measure,
+    swap_the_data,
+]
 
 
 def edit(run, change) -> None:
@@ -270,7 +285,7 @@ def test_a_certificate_that_claims_to_have_passed(cli, table, tmp_path, no_repor
     s, t = table(tmp_path / "s.csv", clouds[:1], ("only",)), table(tmp_path / "t.csv", clouds[1:], ("only",))
     assert cli("interpolate", "--sources", s, "--targets", t, "--eps", "1e-3", "--out", tmp_path / "run").code == 3
     edit(tmp_path / "run", set_in(("passed",), True))
-    assert "more than eps" in " ".join(fails(cli, tmp_path / "run"))
+    assert "within eps" in " ".join(fails(cli, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("key", ["eps", "pairs", "schedule", "network", "passed", "files"])

@@ -59,18 +59,16 @@ def raw_velocity(x, theta):
 
 def raw_solution(tensors: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     """The original equation solved by SciPy (LSODA, another method than the library's), segment by segment."""
+    shape = x.shape
     for k, duration in enumerate(tensors["duration"]):
         theta = {name: tensors[f"segment.{k}.{name}"] for name in "VBWUb" if f"segment.{k}.{name}" in tensors}
-        solution = solve_ivp(
-            lambda _, y, theta=theta: raw_velocity(y.reshape(x.shape), theta).ravel(),
-            (0, duration),
-            x.ravel(),
-            "LSODA",
-            rtol=1e-11,
-            atol=1e-12,
-        )
+
+        def velocity(_, y, theta=theta):
+            return raw_velocity(y.reshape(shape), theta).ravel()
+
+        solution = solve_ivp(velocity, (0, duration), x.ravel(), "LSODA", rtol=1e-11, atol=1e-12)
         assert solution.success
-        x = solution.y[:, -1].reshape(x.shape)
+        x = solution.y[:, -1].reshape(shape)
     return x
 
 
@@ -159,7 +157,7 @@ def test_the_budget_of_the_paper(run):
 
 
 def test_conditioning_by_finite_differences(run):
-    """The largest and smallest singular value of the flow map at the atoms, with the measure's path given; differences of a passive probe."""
+    """Singular values of the flow map at the atoms, the path of the measure being given: by differences of passive probes."""
     folder, certificate = run
     tensors = load(folder / "schedule.safetensors")
     step = 1e-5
@@ -180,7 +178,7 @@ def test_conditioning_by_finite_differences(run):
 
 
 def carried(tensors, x, probes):
-    """Probes without mass, carried along by the flow of the uniform measure on x: RK4 with small steps for attention, exact blocks for shears."""
+    """Probes without mass, carried along by the flow of the uniform measure on x: the classical Runge-Kutta method with small steps."""
     n = len(x)
     state = np.concatenate([x, probes])
     for k, duration in enumerate(tensors["duration"]):

@@ -41,5 +41,5 @@ def test_dimension():
 def test_covered_sphere(side):
     full = Empirical(normalize(np.random.default_rng(0).normal(size=(8000, 3))))
     pair = (full, cloud(1)) if side == "sources" else (cloud(1), full)
-    with pytest.raises(InputError, match=f"the {side} together cover the sphere: the largest empty cap found has radius 0.0"):
+    with pytest.raises(InputError, match=f"{side}: the supports together cover the sphere: the largest empty cap found has radius 0.0"):
         make_task([("a", *pair)])

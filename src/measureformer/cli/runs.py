@@ -125,8 +125,8 @@ def present(certificate: dict, out: Path, report: Path, as_json: bool) -> dict:
         console, schedule, network = Console(), certificate["schedule"], certificate["network"]
         console.print(_pairs_table(certificate["pairs"]))
         console.print(
-            f"{schedule['segments']} segments of width {schedule['width']}; the paper's construction: {certificate['paper_budget']['total']}. "
-            f"sup |theta| = {number(schedule['sup_norm'])} on a horizon of {schedule['horizon']:g}. As a network: {network['layers']} layers.",
+            f"{schedule['segments']} segments of width {schedule['width']}; the paper's: {certificate['paper_budget']['total']}. "
+            f"sup |theta| = {number(schedule['sup_norm'])} on [0, {schedule['horizon']:g}]. As a network: {network['layers']} layers.",
             markup=False,
         )
         for note in certificate["notes"]:

@@ -26,8 +26,8 @@ def stretch(schedule: Schedule, measures: list[Empirical], *, budget: float = _B
     r"""Singular values of $D\Phi_T[\mu](x) : T_x S \to T_{\Phi_T(x)} S$ at the tokens x of every measure mu.
 
     Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts and shears by the
-    differential of their closed
-    form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three digits are enough here).
+    differential of their closed form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three digits are enough
+    here).
 
     Args:
         schedule: theta on [0, T].

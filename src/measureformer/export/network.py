@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import write_tensors
 from ..errors import InputError
 from ..fields import attention, perceptron
 from ..geometry import normalize
@@ -101,15 +102,9 @@ def describe(network: Network) -> dict:
 
 def save_network(directory: str | Path, network: Network) -> None:
     """Write ``network.safetensors`` (tensors ``layer.{k}.V`` .B .W .U .b, float64) and ``network.json`` (``describe``)."""
-    from safetensors.numpy import save_file
-
     directory = Path(directory)
-    tensors = {
-        f"layer.{k}.{name}": np.ascontiguousarray(M, float)
-        for k, layer in enumerate(network.layers)
-        for name, M in layer.parameters().items()
-    }
-    save_file(tensors, str(directory / "network.safetensors"), metadata={"format": str(FORMAT)})
+    tensors = {f"layer.{k}.{name}": M for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()}
+    write_tensors(directory / "network.safetensors", tensors, {"format": str(FORMAT)})
     (directory / "network.json").write_text(json.dumps(describe(network), indent=1) + "\n")
 
 

@@ -41,9 +41,8 @@ def integrate(
 ) -> Integration:
     r"""Solve x' = P_x (V A_B[mu](x) + W (U x + b)_+) for every token of every measure, through all the segments.
 
-    The error estimate of each step stays below atol + rtol |x| in every coordinate of every token. Points are normalised at the end of
-    each segment.
-    Runs in float64 whatever JAX's global setting, and leaves that setting alone.
+    The error estimate of each step stays below atol + rtol |x| in every coordinate of every token. Points are normalised at the end of each
+    segment. Runs in float64 whatever JAX's global setting, and leaves that setting alone.
 
     Args:
         schedule: theta on [0, T].

@@ -49,11 +49,10 @@ def boost_as_block(w: Float[Array, " d"]) -> tuple[Float[Array, "d 1"], Float[Ar
 def boost_between_caps(center, radius: float, new_center, new_radius: float):
     r"""The w for which ``boost(., w)`` carries one cap exactly onto another.
 
-    Boosts map caps to caps. In the plane of the two centres, with half-angle vectors $e_\pm, f_\pm$ of the end points of the two arcs,
-    the boost
-    acts on half-angles as the symmetric positive definite 2 x 2 matrix S of determinant 1 with $S e_\pm \parallel f_\pm$. It exists and is
-    unique whenever d(center, new_center) < |pi - radius - new_radius|, and always for concentric caps: tan(new_radius/2) = exp(-lambda)
-    tan(radius/2).
+    Boosts map caps to caps. In the plane of the two centres, with half-angle vectors $e_\pm, f_\pm$ of the end points of the two arcs, the
+    boost acts on half-angles as the symmetric positive definite 2 x 2 matrix S of determinant 1 with $S e_\pm \parallel f_\pm$. It exists
+    and is unique whenever d(center, new_center) < |pi - radius - new_radius|, and always for concentric caps: tan(new_radius/2) =
+    exp(-lambda) tan(radius/2).
 
     Args:
         center, new_center: unit vectors, shape (d,).

@@ -12,8 +12,8 @@ def shear(x: Float[Array, "*batch d"], W: Float[Array, "d h"], U: Float[Array, "
     r"""normalize(x + t W (U x)_+): for U W = 0 exactly the flow of P_x W (U x)_+ for time t.
 
     Without the projection, y' = W (U y)_+ keeps U y constant, because U W = 0, so y(t) = x + t W (U x)_+. Both fields are positively
-    homogeneous of
-    degree one in the sense that matters: they move the ray through x in the same way, and the sphere's flow is the ray's trace on it.
+    homogeneous of degree one in the sense that matters: they move the ray through x in the same way, and the sphere's flow is the ray's
+    trace on it.
     """
     return normalize(x + t * perceptron(x, W, U))
 

@@ -38,4 +38,4 @@ def log(x: Float[Array, "*#batch d"], y: Float[Array, "*#batch d"]) -> Float[Arr
     xp = namespace(x, y)
     direction = tangent(x, y - x)
     length = norm(direction)
-    return distance(x, y)[..., None] * direction / xp.where(length > 0, length, 1)
+    return xp.asarray(distance(x, y))[..., None] * direction / xp.where(length > 0, length, 1)

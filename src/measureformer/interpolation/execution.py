@@ -61,8 +61,7 @@ def execute(directory: str | Path, *, progress: Callable[[int, int], None] | Non
     """Read a run directory and execute its schedule and its network.
 
     (a) The original equation is integrated with error control (``flow.integrate``), at 1e-10 where conditioning allows; (b) the discrete
-    network is
-    run layer by layer in float64 and in float32.
+    network is run layer by layer in float64 and in float32.
 
     Args:
         directory: of a run of ``interpolate``.

@@ -23,8 +23,7 @@ def best_direction(
     r"""A direction a that makes $\min_{j \ne k} |\langle a, \xi_j - \xi_k \rangle|$ large.
 
     A random direction leaves a gap of about 1/K^2 of the range, and slopes grow like 1/gap. Many directions are compared; within the cone
-    of
-    directions that sort the points in the same order, the best one is a linear program, which is solved for the few most promising.
+    of directions that sort the points in the same order, the best one is a linear program, which is solved for the few most promising.
 
     Args:
         points: chart coordinates, shape (K, D), D >= 2.

@@ -54,9 +54,8 @@ def match(
     they are
     paired in the order of their heights along a and c, which keeps neighbours together and the slopes small.
 
-    Places that coincide (or whose heights lie too close for float64) are moved apart along c: as far apart as keeps the error below
-    eps/3, at
-    most by 1e-3.
+    Places that coincide (or whose heights lie too close for float64) are moved apart along c: as far apart as keeps the error below eps/3,
+    at most by 1e-3.
 
     Args:
         points: atoms after disentangling, one array (n_i, d) for each measure; distinct over all measures.

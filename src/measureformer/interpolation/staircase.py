@@ -17,11 +17,9 @@ def staircase(
 
     The shear is the function of the height that is constant, equal to D_(k), round each eta_(k) and rises in the middle of the gaps:
     $$ f(\eta) = D_{(1)} + \sum_k \frac{D_{(k+1)} - D_{(k)}}{t_k^+ - t_k^-} \bigl( (\eta - t_k^-)_+ - (\eta - t_k^+)_+ \bigr). $$
-    A ramp takes two neurons, with rows $a - t^\pm p$ of U (times <p, x> they are eta - t, so no bias is needed), the constant one, with
-    row p.
-    All of them have U W = 0, so they commute and each segment is an exact residual block. Partial sums stay within the range of the D_k:
-    after
-    each segment, every point has been displaced by one of the D_k.
+    A ramp takes two neurons, with rows $a - t^\pm p$ of U (times <p, x> they are eta - t, so no bias is needed), the constant one, with row
+    p. All of them have U W = 0, so they commute and each segment is an exact residual block. Partial sums stay within the range of the D_k:
+    after each segment, every point has been displaced by one of the D_k.
 
     A bump of g + 2 neurons round g points (sharp tents) has knots *at* the points, so that an error e of a height becomes e/gap; the flat
     staircase needs 2 neurons a point, fewer than flat bumps (2 g + 2), and forgets errors of heights.

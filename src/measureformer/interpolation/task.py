@@ -28,7 +28,11 @@ class Pair:
 
 
 def make_task(
-    pairs: Sequence[tuple[str | int, Empirical, Empirical]], *, seed: int = 0, smallest_hole: float = SMALLEST_HOLE
+    pairs: Sequence[tuple[str | int, Empirical, Empirical]],
+    *,
+    seed: int = 0,
+    smallest_hole: float = SMALLEST_HOLE,
+    origins: tuple[str, str] = ("sources", "targets"),
 ) -> tuple[Pair, ...]:
     """Check that one Transformer can solve the task, and choose the best map for each pair.
 
@@ -38,6 +42,7 @@ def make_task(
     Args:
         pairs: (label, source, target); all on the same sphere S^{d-1}, d >= 3.
         seed: of the search for the best map where it is not known exactly.
+        origins: where sources and targets come from (file names), for messages.
         smallest_hole: the least radius in radians of an empty cap on each side (hypothesis of arXiv:2411.04551, Thm 1.2).
 
     Raises:
@@ -50,27 +55,29 @@ def make_task(
         raise InputError(f"measures of different dimensions {sorted(dimensions)}; all must live on the same sphere")
     (d,) = dimensions
     if d < 3:
-        raise InputError(f"points have dimension d = {d}; interpolation needs d >= 3 (on a circle points cannot pass each other)")
+        raise InputError(
+            f"{origins[0]}: points have dimension d = {d}; interpolation needs d >= 3 (on a circle points cannot pass each other)"
+        )
     merged = [(label, source.merged()[0], target.merged()[0]) for label, source, target in pairs]
-    _check_distinct(merged)
-    for side, measures in (("sources", [s for _, s, _ in merged]), ("targets", [t for _, _, t in merged])):
+    _check_distinct(merged, origins[0])
+    for side, measures in zip(origins, ([s for _, s, _ in merged], [t for _, _, t in merged]), strict=True):
         hole = enclosing_cap(np.concatenate([mu.points for mu in measures]), seed=seed).complement()
         if hole.radius < smallest_hole:
             center = np.array2string(hole.center, precision=3, separator=", ", threshold=8)
             raise InputError(
-                f"the {side} together cover the sphere: the largest empty cap found has radius {hole.radius:.3g} rad round {center}, and "
-                f"{smallest_hole:g} rad are needed; leave out the points of some cap of that radius"
+                f"{side}: the supports together cover the sphere: the largest empty cap found has radius {hole.radius:.3g} rad round {center}, "
+                f"and {smallest_hole:g} rad are needed; leave out the points of some cap of that radius"
             )
     return tuple(Pair(label, s, t, best_placement(s, t, seed=seed)) for label, s, t in merged)
 
 
-def _check_distinct(pairs: Sequence[tuple[str | int, Empirical, Empirical]]) -> None:
+def _check_distinct(pairs: Sequence[tuple[str | int, Empirical, Empirical]], origin: str) -> None:
     seen: dict[bytes, tuple[str | int, bytes]] = {}
     for label, source, target in pairs:
         other, image = seen.setdefault(fingerprint(source), (label, fingerprint(target)))
         if image != fingerprint(target):
             raise InputError(
-                f"measures {other!r} and {label!r} have the same source but different targets: no map of measures can do that; "
+                f"{origin}: measures {other!r} and {label!r} have the same source but different targets; no map of measures can do that: "
                 f"change one of the sources or give both the same target"
             )
 

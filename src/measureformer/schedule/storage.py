@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import write_tensors
 from ..errors import InputError
 from ..fields import TransformerField
 from .schedule import Schedule, Segment
@@ -18,20 +19,18 @@ def save_schedule(path: str | Path, schedule: Schedule) -> None:
 
     The metadata hold the format version, d, the horizon, and the phases: a JSON list of [name, number of consecutive segments].
     """
-    from safetensors.numpy import save_file
-
     tensors = {"duration": np.array([s.duration for s in schedule], float)}
     phases: list[list] = []
     for k, segment in enumerate(schedule):
         for name in _PARAMETERS:
             if (value := getattr(segment.field, name)) is not None:
-                tensors[f"segment.{k}.{name}"] = np.ascontiguousarray(value, float)
+                tensors[f"segment.{k}.{name}"] = value
         if phases and phases[-1][0] == segment.phase:
             phases[-1][1] += 1
         else:
             phases.append([segment.phase, 1])
     metadata = {"format": FORMAT, "d": str(schedule.dimension), "horizon": repr(schedule.horizon), "phases": json.dumps(phases)}
-    save_file(tensors, str(path), metadata=metadata)
+    write_tensors(path, tensors, metadata)
 
 
 def load_schedule(path: str | Path) -> Schedule:
