@@ -65,8 +65,8 @@ def make_task(
         if hole.radius < smallest_hole:
             center = np.array2string(hole.center, precision=3, separator=", ", threshold=8)
             raise InputError(
-                f"{side}: the supports together cover the sphere: the largest empty cap found has radius {hole.radius:.3g} rad round {center}, "
-                f"and {smallest_hole:g} rad are needed; leave out the points of some cap of that radius"
+                f"{side}: the supports together cover the sphere: the largest empty cap found has radius {hole.radius:.3g} rad "
+                f"round {center}, and {smallest_hole:g} rad are needed; leave out the points of some cap of that radius"
             )
     return tuple(Pair(label, s, t, best_placement(s, t, seed=seed)) for label, s, t in merged)
 
