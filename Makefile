@@ -50,7 +50,7 @@ acceptance: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python benchmarks/acceptance.py $(ARGS)
 
 scaling: .venv/.dev
-	PYTHONPATH=tests $(BIN)/python benchmarks/scaling.py $(ARGS)
+	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py $(ARGS)
 
 # The stamps: each step is done once, and again when what it depends on has changed.
 .venv/.created:

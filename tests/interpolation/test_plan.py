@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from instances import cap, overlapping_caps, subset
 from measureformer import ConditioningError, Empirical, InputError, flow, interpolate, wasserstein2
 from measureformer.geometry import normalize
+from measureformer.interpolation.match import match
 from strategies import rotations
 
 
@@ -139,6 +140,32 @@ def test_weights_alone_tell_measures_apart():
     targets = [Empirical(y, mu.weights) for y, mu in zip(goals, sources, strict=True)]
     plan = interpolate(sources, targets, eps=1e-6).plan
     assert max(map(max, distances(plan, sources, targets))) < 1e-8
+
+
+def test_float32_gets_two_more_stages_when_they_help():
+    """K = 256 atoms in d = 16: with two stages float32 is lost, with slopes of order K instead of K^2 it is within 1e-2."""
+    sources, targets = overlapping_caps(16, 4, 64, 2)
+    plan = interpolate(sources, targets, eps=1e-2).plan
+    phases = [layer.phase for layer in plan.network.layers]
+    assert "loosen" in phases and "settle" in phases and "loosen" not in plan.schedule.segments_by_phase()
+    assert max(map(max, distances(plan, sources, targets))) < 1e-10
+    for mu, nu in zip(sources, targets, strict=True):
+        single = plan.network(mu.points, mu.weights, np.float32).astype(float)
+        assert wasserstein2(Empirical(single, mu.weights), nu).value < 1e-2
+    assert any("float32" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("loosen", [0.3, 1.0])
+def test_loosened_stages_see_wide_gaps_and_match_as_well(loosen):
+    sources, targets = overlapping_caps(3, 2, 30, 0, shared=0)
+    clouds = [mu.points for mu in sources], [nu.points for nu in targets], [mu.weights for mu in sources]
+    plain, loose = match(*clouds, width=3, eps=1e-6), match(*clouds, width=3, eps=1e-6, loosen=loosen)
+    assert max(loose.errors) < 1e-11 and max(plain.errors) < 1e-11
+
+    def steepest(matching):
+        return max(np.linalg.norm(s.field.W) * np.linalg.norm(s.field.U) for s in matching.segments if s.phase.startswith("match"))
+
+    assert steepest(loose) < steepest(plain) / 4
 
 
 def test_the_same_seed_gives_the_same_schedule():

@@ -8,6 +8,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of ``measureformer`` and ``python -m measureformer``."""
+    # Matrices are small: a second BLAS thread gains nothing, and on a busy machine the two wait for each other (measured: 20 times slower).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from .app import app
 

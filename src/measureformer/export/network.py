@@ -62,7 +62,7 @@ class Network:
 
     layers: tuple[Layer, ...]
 
-    def __call__(self, points: np.ndarray, weights: np.ndarray, dtype=np.float64) -> np.ndarray:
+    def __call__(self, points: np.ndarray, weights: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:
         """The tokens after the last layer, computed in ``dtype`` throughout (parameters, tokens, weights).
 
         Args:

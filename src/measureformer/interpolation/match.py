@@ -11,11 +11,10 @@ from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from .heights import Direction, best_direction, smallest_gap, spread
-from .hemisphere import Route, boost_segment, route
+from .hemisphere import boost_segment, route
 from .staircase import staircase
 
-# A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe, and below this one all is
-# noise.
+# A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe; below this one all is noise.
 _HOPELESS = 1e-10
 
 
@@ -24,9 +23,10 @@ class Matching:
     """The common part of schedule and network: boosts, two stages of shears, boosts.
 
     Attributes:
-        segments: in order; phases "boost", "match 1", "match 2", "boost back".
+        segments: in order; phases "boost", ("loosen",) "match 1", "match 2", ("settle",) "boost back".
         source_gap, target_gap: smallest gaps of the heights that the two stages tell apart, in chart units.
         spread: the gap that was forced upon the targets' heights (0: none, the matching is exact up to rounding).
+        order: for each measure, the row of the place that each atom goes to.
         errors: for each measure, the root mean square distance to the places wanted, radians, executed in float64.
     """
 
@@ -34,6 +34,7 @@ class Matching:
     source_gap: float
     target_gap: float
     spread: float
+    order: list[np.ndarray]
     errors: np.ndarray
 
 
@@ -44,6 +45,7 @@ def match(
     *,
     width: int,
     eps: float,
+    loosen: float = 0.0,
     seed: int = 0,
 ) -> Matching:
     r"""Carry the atoms of all measures to their places, exactly if the places are distinct.
@@ -51,11 +53,14 @@ def match(
     In the gnomonic chart of a common hemisphere, with unit vectors a and c and D = target - source for each point: stage 1 gates on
     the source heights <a, xi> and moves by the part of D orthogonal to a, after which the heights along c are the targets'; stage 2
     gates on these and moves by what is left, which is orthogonal to c. Atoms of one measure with equal weights may exchange their places:
-    they are
-    paired in the order of their heights along a and c, which keeps neighbours together and the slopes small.
+    they are paired in the order of their heights along a and c, which keeps neighbours together and the slopes small.
 
     Places that coincide (or whose heights lie too close for float64) are moved apart along c: as far apart as keeps the error below eps/3,
     at most by 1e-3.
+
+    Slopes are displacement/gap, and the best direction leaves gaps of order 1/K^2. With ``loosen`` = q > 0 a shear before moves the source
+    heights, and one afterwards the target heights, *by little*, so that the two stages see gaps of q (range)/(K - 1): then all four slopes
+    are of order K, not K^2, and a few hundred atoms can be matched in float32. It doubles the number of segments.
 
     Args:
         points: atoms after disentangling, one array (n_i, d) for each measure; distinct over all measures.
@@ -63,6 +68,7 @@ def match(
         weights: arrays (n_i,).
         width: neurons of a segment.
         eps: the error (radians) that spreading may spend a third of.
+        loosen: 0, or the fraction q of the mean gap that the two stages shall see at least.
         seed: of the search for directions.
 
     Returns:
@@ -77,7 +83,8 @@ def match(
     zeta = [chart.coordinates(way.leave_inverse(y)) for y in places]
     source = best_direction(np.concatenate(xi), seed=seed)
     target = best_direction(np.unique(np.concatenate(zeta), axis=0), across=source.vector, seed=seed + 1)
-    zeta, places = _pair(xi, zeta, places, weights, source, target)
+    order = _pair(xi, zeta, weights, source, target)
+    zeta, places = [z[k] for z, k in zip(zeta, order, strict=True)], [y[k] for y, k in zip(places, order, strict=True)]
     natural = smallest_gap(np.concatenate(zeta) @ target.vector)
 
     attempts = [0.0] if natural > _HOPELESS else []
@@ -90,28 +97,33 @@ def match(
         )
     best: Matching | None = None
     for gap in attempts:
-        segments, reached = _construct(way, chart, np.concatenate(xi), np.concatenate(zeta), source, target, gap, width)
+        apart = _split(np.concatenate(zeta), target.vector, gap)
+        shears = _shears(chart, np.concatenate(xi), apart, source.vector, target.vector, loosen, width, seed)
+        segments = [
+            *(boost_segment(w, width, "boost") for w in way.inward),
+            *shears,
+            *(boost_segment(w, width, "boost back") for w in way.outward),
+        ]
+        reached = smallest_gap(apart @ target.vector)
         errors = _errors(segments, points, places, weights)
         if best is None or errors.max() < best.errors.max():
-            best = Matching(segments, source.gap, reached, gap, errors)
+            best = Matching(segments, source.gap, reached, gap, order, errors)
         if errors.max() <= (eps / 10 if gap == 0 else eps / 3):
-            return Matching(segments, source.gap, reached, gap, errors)
+            return Matching(segments, source.gap, reached, gap, order, errors)
     assert best is not None
     return best
 
 
-def _pair(xi, zeta, places, weights, source: Direction, target: Direction):
-    """Permute the places among atoms of equal weight of the same measure: ranks along a to ranks along c."""
-    new_zeta, new_places = [], []
-    for x, z, y, w in zip(xi, zeta, places, weights, strict=True):
+def _pair(xi, zeta, weights, source: Direction, target: Direction) -> list[np.ndarray]:
+    """Which place each atom gets: ranks along a to ranks along c, among atoms of equal weight of the same measure."""
+    order = []
+    for x, z, w in zip(xi, zeta, weights, strict=True):
         choice = np.empty(len(x), int)
         for members in _classes(w):
             by_source = members[np.argsort(x[members] @ source.vector, kind="stable")]
-            by_target = members[np.argsort(z[members] @ target.vector, kind="stable")]
-            choice[by_source] = by_target
-        new_zeta.append(z[choice])
-        new_places.append(y[choice])
-    return new_zeta, new_places
+            choice[by_source] = members[np.argsort(z[members] @ target.vector, kind="stable")]
+        order.append(choice)
+    return order
 
 
 def _classes(weights: np.ndarray) -> list[np.ndarray]:
@@ -120,21 +132,44 @@ def _classes(weights: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(kind == k) for k in range(kind.max() + 1)]
 
 
-def _construct(way: Route, chart, xi, zeta, source: Direction, target: Direction, gap: float, width: int):
-    a, c = source.vector, target.vector
-    heights = zeta @ c
-    if gap > 0:
-        heights = spread(heights, gap)
-        zeta = zeta + (heights - zeta @ c)[:, None] * c
-    along = a - (a @ c) * c
-    along = along / np.linalg.norm(along)
+def _split(zeta: np.ndarray, c: np.ndarray, gap: float) -> np.ndarray:
+    """The places, moved along c by the least change that leaves the gap between their heights."""
+    if gap == 0:
+        return zeta
+    return zeta + np.outer(spread(zeta @ c, gap) - zeta @ c, c)
+
+
+def _shears(chart: GnomonicChart, xi, zeta, a, c, loosen: float, width: int, seed: int) -> list[Segment]:
+    """The stages that carry xi to zeta: gates along a, then along c; with ``loosen``, one more before and one more after."""
+    before, after = [], []
+    if loosen > 0 and len(xi) > 1:
+        gate = best_direction(xi, across=a, seed=seed + 2).vector
+        shift = _loosened(xi, a, gate, loosen)
+        before = staircase(chart, gate, xi @ gate, shift, width, "loosen")
+        xi = xi + shift
+        gate = best_direction(zeta, across=c, seed=seed + 3).vector
+        shift = _loosened(zeta, c, gate, loosen)
+        after = staircase(chart, gate, zeta @ gate, -shift, width, "settle")
+        zeta = zeta + shift
+    along = _across(a, c)
     whole = zeta - xi
-    second = ((whole @ a) / (along @ a))[:, None] * along
-    segments = [boost_segment(w, width, "boost") for w in way.inward]
-    segments += staircase(chart, a, xi @ a, whole - second, width, "match 1")
-    segments += staircase(chart, c, heights, second, width, "match 2")
-    segments += [boost_segment(w, width, "boost back") for w in way.outward]
-    return segments, smallest_gap(heights)
+    second = np.outer((whole @ a) / (along @ a), along)
+    first = staircase(chart, a, xi @ a, whole - second, width, "match 1")
+    return [*before, *first, *staircase(chart, c, zeta @ c, second, width, "match 2"), *after]
+
+
+def _loosened(points: np.ndarray, direction: np.ndarray, gate: np.ndarray, fraction: float) -> np.ndarray:
+    """Displacements orthogonal to the gate that leave gaps of fraction * range/(K - 1) between the heights along the direction."""
+    heights = points @ direction
+    change = spread(heights, fraction * np.ptp(heights) / (len(points) - 1)) - heights
+    along = _across(direction, gate)
+    return np.outer(change / (along @ direction), along)
+
+
+def _across(a: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """The unit vector along the part of a that is orthogonal to c."""
+    along = a - (a @ c) * c
+    return along / np.linalg.norm(along)
 
 
 def _errors(segments, points, places, weights) -> np.ndarray:

@@ -15,11 +15,13 @@ def staircase(
 ) -> list[Segment]:
     r"""Segments that move the points at height eta_k = <a, xi_k> by D_k, for all k, where every D_k is orthogonal to a.
 
-    The shear is the function of the height that is constant, equal to D_(k), round each eta_(k) and rises in the middle of the gaps:
-    $$ f(\eta) = D_{(1)} + \sum_k \frac{D_{(k+1)} - D_{(k)}}{t_k^+ - t_k^-} \bigl( (\eta - t_k^-)_+ - (\eta - t_k^+)_+ \bigr). $$
-    A ramp takes two neurons, with rows $a - t^\pm p$ of U (times <p, x> they are eta - t, so no bias is needed), the constant one, with row
-    p. All of them have U W = 0, so they commute and each segment is an exact residual block. Partial sums stay within the range of the D_k:
-    after each segment, every point has been displaced by one of the D_k.
+    The shear is the function of the height that is constant, equal to D_(k), round each eta_(k) and rises in the middle of the gaps. With
+    ramps $r_k^\pm(\eta) = \bigl( (\pm(\eta - t_k))_+ - (\pm(\eta - t'_k))_+ \bigr) / |t'_k - t_k|$ that look away from the middle point m, and
+    saturate at 1,
+    $$ f(\eta) = D_{(m)} + \sum_{k \ge m} (D_{(k+1)} - D_{(k)})\, r_k^+(\eta) + \sum_{k < m} (D_{(k)} - D_{(k+1)})\, r_k^-(\eta). $$
+    A ramp takes two neurons, with rows $\pm(a - t p)$ of U (times <p, x> they are eta - t, so no bias is needed), the constant one,
+    with row p. All of them have U W = 0, so they commute and each segment is an exact residual block. Ramps run from the middle outwards:
+    after each segment every point has been displaced by one of the D_k, and each ramp's rounding errors reach the points behind it only.
 
     A bump of g + 2 neurons round g points (sharp tents) has knots *at* the points, so that an error e of a height becomes e/gap; the flat
     staircase needs 2 neurons a point, fewer than flat bumps (2 g + 2), and forgets errors of heights.
@@ -40,17 +42,19 @@ def staircase(
     gaps = np.diff(heights)
     rise = np.diff(values, axis=0)
     rise -= np.outer(rise @ direction, direction)  # differences of close values have lost their orthogonality
-    moving = np.flatnonzero(np.any(rise != 0, axis=1))
-    left = heights[moving] + gaps[moving] * (1 - RAMP) / 2
-    right = heights[moving] + gaps[moving] * (1 + RAMP) / 2
+    middle = len(heights) // 2
     axis = chart.vectors(direction)
-    slopes = chart.vectors(rise[moving] / (right - left)[:, None])
 
     neurons: list[tuple[np.ndarray, np.ndarray]] = []  # groups (rows of U, columns of W) that must share a segment
-    if np.any(values[0] != 0):
-        neurons.append((chart.pole[None], chart.vectors(values[0])[:, None]))
-    for lo, hi, slope in zip(left, right, slopes, strict=True):
-        neurons.append((np.stack([axis - lo * chart.pole, axis - hi * chart.pole]), np.stack([slope, -slope], axis=1)))
+    if np.any(values[middle] != 0):
+        neurons.append((chart.pole[None], chart.vectors(values[middle])[:, None]))
+    outwards = [*range(middle, len(gaps)), *range(middle - 1, -1, -1)]
+    for k in (k for k in outwards if np.any(rise[k] != 0)):
+        side = 1.0 if k >= middle else -1.0
+        low, high = heights[k] + gaps[k] * (1 - RAMP) / 2, heights[k] + gaps[k] * (1 + RAMP) / 2
+        near, far = (low, high) if side > 0 else (high, low)
+        slope = chart.vectors(side * rise[k] / (high - low))
+        neurons.append((side * np.stack([axis - near * chart.pole, axis - far * chart.pole]), np.stack([slope, -slope], axis=1)))
     return [_segment(group, chart.pole.size, width, phase) for group in _pack(neurons, width)]
 
 
