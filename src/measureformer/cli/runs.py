@@ -110,7 +110,7 @@ def write_report_of(result: Interpolation, certificate: dict, out: Path, **looks
     return write_report(
         out,
         certificate=certificate,
-        history=record(result.schedule, sources, targets),
+        history=record(result.schedule, sources, targets, samples=max(12, min(60, 12_000 // sum(mu.size for mu in sources)))),
         sources=sources,
         targets=targets,
         layers=describe(result.network)["layers"],

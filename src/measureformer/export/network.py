@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import write_tensors
+from .._files import write_tensors, write_whole
 from ..errors import InputError
 from ..fields import attention, perceptron
 from ..geometry import normalize
@@ -105,7 +105,7 @@ def save_network(directory: str | Path, network: Network) -> None:
     directory = Path(directory)
     tensors = {f"layer.{k}.{name}": M for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()}
     write_tensors(directory / "network.safetensors", tensors, {"format": str(FORMAT)})
-    (directory / "network.json").write_text(json.dumps(describe(network), indent=1) + "\n")
+    write_whole(directory / "network.json", (json.dumps(describe(network), indent=1) + "\n").encode())
 
 
 def load_network(directory: str | Path) -> Network:

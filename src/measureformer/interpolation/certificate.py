@@ -2,12 +2,13 @@
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._files import write_whole
 from ..errors import InputError
+from .budget import paper_budget
 from .execution import Execution, digests, execute
 
 FORMAT = 1
@@ -19,7 +20,7 @@ def compose(execution: Execution, promise: dict) -> dict:
 
     Args:
         execution: of the saved files.
-        promise: what only the planner knows: eps, strategy, the attainable distances, the paper's budget, conditioning, seed, ...; keys of
+        promise: what only the planner knows: eps, strategy, the attainable distances, conditioning, seed, ...; keys of
             the certificate, taken as they are. ``attainable`` is a list of {"value", "method", "lower"}, one for each pair.
 
     Returns:
@@ -34,12 +35,13 @@ def compose(execution: Execution, promise: dict) -> dict:
 
 
 def describe(execution: Execution, eps: float) -> dict:
-    """What an execution found: ``passed``, ``eps``, ``pairs``, ``schedule`` and ``network`` of a certificate."""
+    """What an execution found: ``passed``, ``eps``, ``pairs``, ``schedule``, ``network`` and ``paper_budget`` of a certificate."""
     e = execution
     rows = zip(e.labels, e.sources, e.targets, e.w2_before, e.w2_after, e.winf_after, strict=True)
     names = ("label", "n_source", "n_target", "w2_before", "w2_after", "winf_after")
     pairs = [dict(zip(names, (label, mu.size, nu.size, *values), strict=True)) for label, mu, nu, *values in rows]
-    return {"passed": e.within(eps), "eps": eps, "pairs": pairs, "schedule": describe_schedule(e), "network": describe_network(e)}
+    return {"passed": e.within(eps), "eps": eps, "pairs": pairs, "schedule": describe_schedule(e), "network": describe_network(e),
+            "paper_budget": paper_budget(e.sources, e.targets)}  # fmt: skip
 
 
 def describe_schedule(execution: Execution) -> dict:
@@ -72,10 +74,8 @@ def describe_network(execution: Execution) -> dict | None:
 
 def write(directory: str | Path, certificate: dict) -> None:
     """Write ``certificate.json`` in one step: it is there whole or not at all."""
-    path = Path(directory) / FILE
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(certificate, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    text = json.dumps(certificate, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    write_whole(Path(directory) / FILE, text.encode("utf-8"))
 
 
 def read(directory: str | Path) -> dict:
@@ -139,7 +139,7 @@ def verify(directory: str | Path, *, progress=None) -> Verification:
     return Verification(problems, found)
 
 
-_CLAIMS = ("pairs", "schedule", "network")
+_CLAIMS = ("pairs", "schedule", "network", "paper_budget")
 # float32 results depend on the machine's order of summation; they are reported, not compared.
 _NOT_COMPARED = ("w2_after_float32",)
 

@@ -15,7 +15,6 @@ from ..export import Network, save_network
 from ..measures import Clouds, Empirical, pair_clouds, write_clouds
 from ..schedule import Schedule, save_schedule
 from . import certificate as certificates
-from .budget import paper_budget
 from .compact import Plan, plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .task import Pair, make_task
@@ -92,7 +91,6 @@ class Interpolation:
                 "attainable": [
                     {"value": p.placement.attainable, "method": p.placement.method, "lower": p.placement.lower} for p in self.task
                 ],
-                "paper_budget": paper_budget(self.task),
                 "conditioning": {
                     "largest_stretch": stretched.largest,
                     "smallest_stretch": stretched.smallest,
@@ -154,7 +152,7 @@ def interpolate(
         raise InputError(f"eps must be positive and finite, got {eps}")
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
-    task = make_task(pair_clouds(sources, targets), seed=seed, origins=(sources.origin, targets.origin))
+    task = make_task(pair_clouds(sources, targets), seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     plan = plan_compact(task, eps=eps, width=width, horizon=horizon, seed=seed)
     return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
 
@@ -166,8 +164,9 @@ def check_free(directory: str | Path, *, force: bool) -> None:
         InputError: it holds a run and ``force`` is false; or it is a file.
     """
     directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; give --out a directory")
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file; give --out a directory")
     if (directory / certificates.FILE).exists() and not force:
         raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
 

@@ -16,8 +16,8 @@ def staircase(
     r"""Segments that move the points at height eta_k = <a, xi_k> by D_k, for all k, where every D_k is orthogonal to a.
 
     The shear is the function of the height that is constant, equal to D_(k), round each eta_(k) and rises in the middle of the gaps. With
-    ramps $r_k^\pm(\eta) = \bigl( (\pm(\eta - t_k))_+ - (\pm(\eta - t'_k))_+ \bigr) / |t'_k - t_k|$ that look away from the middle point m, and
-    saturate at 1,
+    ramps $r_k^\pm(\eta) = \bigl( (\pm(\eta - t_k))_+ - (\pm(\eta - t'_k))_+ \bigr) / |t'_k - t_k|$ that look away from the middle point
+    m, and saturate at 1,
     $$ f(\eta) = D_{(m)} + \sum_{k \ge m} (D_{(k+1)} - D_{(k)})\, r_k^+(\eta) + \sum_{k < m} (D_{(k)} - D_{(k+1)})\, r_k^-(\eta). $$
     A ramp takes two neurons, with rows $\pm(a - t p)$ of U (times <p, x> they are eta - t, so no bias is needed), the constant one,
     with row p. All of them have U W = 0, so they commute and each segment is an exact residual block. Ramps run from the middle outwards:

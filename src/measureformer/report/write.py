@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._files import write_whole
 from ..diagnostics import History
 from ..measures import Empirical
 from ..transport.pointmap import PointMap
@@ -72,7 +73,7 @@ def write_report(
         _footer(attribution),
     ]
     path = directory / "report.html"
-    path.write_text(_page(title, "\n".join(body)), encoding="utf-8")
+    write_whole(path, _page(title, "\n".join(body)).encode("utf-8"))
     return path
 
 

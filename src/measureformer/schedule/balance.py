@@ -1,5 +1,7 @@
 """How to spend a given horizon so that sup_t |theta(t)| is smallest."""
 
+import math
+
 import numpy as np
 
 from ..errors import InputError
@@ -46,7 +48,9 @@ def balance(schedule: Schedule, horizon: float) -> Schedule:
     if durations(low + 1e-9 * (high - low)).sum() < horizon:
         return _balanced_neurons(schedule).rescale(horizon)
     level = float(brentq(lambda v: durations(v).sum() - horizon, low + 1e-9 * (high - low), high, xtol=1e-12 * high))  # type: ignore[arg-type]
-    return Schedule(s.lasting(float(t)) for s, t in zip(_balanced_neurons(schedule, durations(level)), durations(level), strict=True))
+    spent = durations(level)
+    spent *= horizon / math.fsum(spent)
+    return Schedule(s.lasting(float(t)) for s, t in zip(_balanced_neurons(schedule, spent), spent, strict=True))
 
 
 def _strengths(segment: Segment) -> tuple[float, float, float]:

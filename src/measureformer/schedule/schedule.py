@@ -1,5 +1,6 @@
 """Schedules: piecewise-constant parameters theta(t), that is, a Transformer in continuous depth."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -82,7 +83,7 @@ class Schedule(eqx.Module):
     @property
     def horizon(self) -> float:
         """T, the sum of the durations."""
-        return float(sum(s.duration for s in self.segments))
+        return math.fsum(s.duration for s in self.segments)
 
     @property
     def switches(self) -> int:
