@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-COMMANDS = ("demo", "interpolate", "verify", "apply")
+COMMANDS = ("demo", "interpolate", "verify", "apply", "export")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

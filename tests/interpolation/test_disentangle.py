@@ -12,7 +12,7 @@ from measureformer.interpolation.disentangle import attention_layer, separate_by
 def test_shared_points_come_apart(separate, instance):
     sources, _ = instance
     separation, moved = separate(sources)
-    assert separation.amount > 0 and separation.gap > 0
+    assert separation.amount > 0
     everything = np.concatenate(moved)
     np.testing.assert_allclose(np.linalg.norm(everything, axis=1), 1, atol=1e-15)
     gaps = [distance(everything[k], np.delete(everything, k, axis=0)).min() for k in range(len(everything))]

@@ -20,6 +20,21 @@ class Strategy(StrEnum):
     compact = "compact"
 
 
+class Format(StrEnum):
+    """What an export is for."""
+
+    torch = "torch"
+    onnx = "onnx"
+    safetensors = "safetensors"
+
+
+class Precision(StrEnum):
+    """Of exported parameters."""
+
+    float64 = "float64"
+    float32 = "float32"
+
+
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the run; created.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that DIR holds.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
@@ -107,6 +122,26 @@ def apply(
         from .runs import run_apply
 
         result = run_apply(run, input, output, normalize=normalize, as_json=as_json)
+    if as_json:
+        show_json(result)
+
+
+@app.command()
+def export(
+    run: Run,
+    format: Annotated[Format, typer.Option("--format", help="torch: weights and a module of PyTorch; safetensors: schedule and network.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Where to write; torch: .safetensors, .pt or .pth.")],
+    dtype: Annotated[Precision, typer.Option("--dtype", help="Of the network, for torch and onnx.")] = Precision.float64,
+    as_json: Json = False,
+) -> None:
+    """Write the network of a run for other programs.
+
+    Example: measureformer export run --format onnx --output network.onnx
+    """
+    with exit_codes():
+        from .exporting import run_export
+
+        result = run_export(run, output, format=format.value, dtype=dtype.value, as_json=as_json)
     if as_json:
         show_json(result)
 

@@ -100,11 +100,15 @@ def describe(network: Network) -> dict:
     return {"format": FORMAT, "formulas": FORMULAS, "width": network.width, "layers": layers}
 
 
+def tensors_of(network: Network) -> dict[str, np.ndarray]:
+    """The parameters by the names that they have on disk: ``layer.{k}.V`` (.B, .W, .U, .b; absent = zero)."""
+    return {f"layer.{k}.{name}": M for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()}
+
+
 def save_network(directory: str | Path, network: Network) -> None:
     """Write ``network.safetensors`` (tensors ``layer.{k}.V`` .B .W .U .b, float64) and ``network.json`` (``describe``)."""
     directory = Path(directory)
-    tensors = {f"layer.{k}.{name}": M for k, layer in enumerate(network.layers) for name, M in layer.parameters().items()}
-    write_tensors(directory / "network.safetensors", tensors, {"format": str(FORMAT)})
+    write_tensors(directory / "network.safetensors", tensors_of(network), {"format": str(FORMAT)})
     write_whole(directory / "network.json", (json.dumps(describe(network), indent=1) + "\n").encode())
 
 

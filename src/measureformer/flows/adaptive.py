@@ -66,7 +66,7 @@ def integrate(
     weights = np.stack([np.concatenate([mu.weights, np.zeros(size - mu.size)]) for mu in measures])
     steps, drift, failed = 0, 0.0, None
     with jax.enable_x64(True):
-        kernel = _kernel()
+        kernel = _kernel(any(s.field.B is not None and bool(np.any(s.field.B)) for s in schedule))
         state, weights = jnp.asarray(points, float), jnp.asarray(weights, float)
         for start in range(0, len(schedule), _CHUNK):
             chunk = _stack(schedule, start)
@@ -95,7 +95,8 @@ def _stack(schedule: Schedule, start: int) -> dict[str, np.ndarray]:
 
 
 @cache
-def _kernel():
+def _kernel(scores: bool):
+    """The compiled chunk. Without scores anywhere attention is the mean, and no n x n matrix is ever made."""
     import diffrax
     import equinox as eqx
     import jax
@@ -110,7 +111,8 @@ def _kernel():
 
         def velocity(t, x, theta):
             attends = jnp.any(theta["V"] != 0)
-            v = jax.lax.cond(attends, lambda: attention(x, x, weights, theta["B"]) @ theta["V"].T, lambda: jnp.zeros_like(x))
+            B = theta["B"] if scores else None
+            v = jax.lax.cond(attends, lambda: attention(x, x, weights, B) @ theta["V"].T, lambda: jnp.zeros_like(x))
             return theta["duration"] * tangent(x, v + perceptron(x, theta["W"], theta["U"], theta["b"]))
 
         def segment(x, theta):

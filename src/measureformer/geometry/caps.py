@@ -40,7 +40,28 @@ def enclosing_cap(points: np.ndarray, *, seed: int = 0) -> Cap:
 
 
 def _least_norm_direction(points: np.ndarray) -> np.ndarray | None:
-    """The direction of the point of least norm in the convex hull, or None if the hull comes too close to the origin."""
+    """The direction of the point of least norm in the convex hull, or None if the hull comes too close to the origin.
+
+    Solved on a few points; those that lie lowest along the solution are added until none lies lower than the ones that fix it.
+    """
+    active = np.unique(np.concatenate([np.arange(0, len(points), max(1, len(points) // 500)), points.argmin(0), points.argmax(0)]))
+    for _ in range(100):
+        nearest = _least_norm_point(points[active])
+        if nearest is None:
+            return None
+        heights = points @ nearest
+        lowest = np.argsort(heights)[: 2 * points.shape[1]]
+        if heights[lowest[0]] <= 0:
+            lower = np.setdiff1d(lowest, active)
+            if not lower.size:
+                return None
+        elif heights[lowest[0]] >= heights[active].min() - 1e-12:
+            return normalize(nearest)
+        active = np.union1d(active, lowest)
+    return None
+
+
+def _least_norm_point(points: np.ndarray) -> np.ndarray | None:
     from scipy.optimize import nnls
 
     # min |X^T lambda|^2 over the simplex, as a non-negative least-squares problem: min |X^T mu|^2 + (sum mu - 1)^2 has its
@@ -51,10 +72,8 @@ def _least_norm_direction(points: np.ndarray) -> np.ndarray | None:
         mass, _ = nnls(system, np.eye(system.shape[0])[-1], maxiter=50 * len(unique))
     except RuntimeError:
         return None
-    nearest = mass @ unique
-    if np.linalg.norm(nearest) <= 1e-9 * mass.sum() or (points @ nearest).min() <= 0:
-        return None
-    return normalize(nearest)
+    nearest = mass @ unique / mass.sum()
+    return None if np.linalg.norm(nearest) <= 1e-9 else nearest
 
 
 def _emptiest_facet(points: np.ndarray) -> np.ndarray:

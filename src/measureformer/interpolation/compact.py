@@ -1,7 +1,6 @@
 """Strategy "compact": attention, boosts, and two stages of flat staircases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,37 +10,14 @@ from ..fields import TransformerField
 from ..geometry import distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment, balance
-from .disentangle import Separation, separate_by_flow, separate_by_layer
+from .disentangle import separate_by_flow, separate_by_layer
 from .match import Matching, match
-from .task import Pair, fingerprint
+from .plan import Plan, check_options
+from .task import Pair, distinct_pairs
 
 DISENTANGLE = "disentangle"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A schedule, the network that does the same job in discrete depth, and how each was obtained.
-
-    Attributes:
-        schedule: theta on [0, T].
-        network: attention layer and residual blocks, planned on its own attention layer's output.
-        separation, matching: of the schedule.
-        network_separation, network_matching: of the network.
-        notes: what a user should know (poor conditioning, places moved apart, ...).
-    """
-
-    schedule: Schedule
-    network: Network
-    separation: Separation
-    matching: Matching
-    network_separation: Separation
-    network_matching: Matching
-    notes: tuple[str, ...]
-
-    @property
-    def smallest_gap(self) -> float:
-        """The smallest height gap that a stage of the schedule has to resolve, in chart units (the chart's ball has radius 1.73)."""
-        return min(self.matching.source_gap, self.matching.target_gap)
+# Beyond it schedules take hours to execute.
+_MOST_ATOMS = 20_000
 
 
 def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
@@ -67,18 +43,16 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
         ConditioningError: float64 cannot execute the schedule to within eps.
     """
     d = task[0].source.dimension
-    width = d if width is None else width
-    if width < 2:
-        raise InputError(f"width must be at least 2 (a saturated gate takes two neurons), got {width}")
-    if not (np.isfinite(eps) and eps > 0):
-        raise InputError(f"eps must be positive and finite, got {eps}")
-    if not (np.isfinite(horizon) and horizon > 0):
-        raise InputError(f"horizon must be positive and finite, got {horizon}")
-    # Equal sources (they have equal targets) go the same way whatever theta: plan for one of them.
-    pairs = list({fingerprint(p.source): p for p in reversed(task)}.values())[::-1]
+    width = check_options(d, eps=eps, width=width, horizon=horizon)
+    pairs = distinct_pairs(task)
     measures = [p.source for p in pairs]
     places = [p.placement.positions for p in pairs]
     weights = [p.source.weights for p in pairs]
+    if (K := sum(map(len, places))) > _MOST_ATOMS:
+        raise InputError(
+            f"matching atom by atom needs about 2 K / {width // 2} segments, and here K = {K}; more than K = {_MOST_ATOMS} is refused: "
+            f"thin the clouds, or give targets of few atoms and let `--strategy auto` cut the sources into slabs"
+        )
 
     separation, moved = separate_by_flow(measures, seed)
     _check_separated(moved, pairs)

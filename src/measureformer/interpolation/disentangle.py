@@ -1,7 +1,6 @@
 """Disentangle: the amount of attention after which the atoms of all measures are easiest to tell apart."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from ..geometry import GnomonicChart, enclosing_cap, normalize, tangent
 from ..measures import Empirical
 from .heights import best_direction
 from .hemisphere import RADIUS
+from .plan import Attention
 
 BETAS = (0.0, 1.0, 2.0, 4.0, 8.0)
 TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -19,26 +19,7 @@ STEPS = (0.25, 0.5, 1.0, 2.0)
 _SAMPLE = 400
 
 
-@dataclass(frozen=True)
-class Separation:
-    """An amount of attention with V = I, B = beta I.
-
-    Attributes:
-        beta: inverse temperature.
-        amount: the time s of the flow, or the step h of the residual layer; 0 is no attention at all.
-        gap: the smallest gap between heights of all atoms along the best direction found, in the standard chart.
-    """
-
-    beta: float
-    amount: float
-    gap: float
-
-    def matrices(self, d: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(V, B) = (I, beta I); B is None for beta = 0."""
-        return np.eye(d), self.beta * np.eye(d) if self.beta else None
-
-
-def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Separation, list[np.ndarray]]:
+def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
     """The best attention segment, and the atoms after it (integrated to 1e-13)."""
     best = _choose(measures, _flow_candidates, seed)
     V, B = best.matrices(measures[0].dimension)
@@ -52,7 +33,7 @@ def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Sepa
     return best, moved
 
 
-def separate_by_layer(measures: Sequence[Empirical], seed: int = 0) -> tuple[Separation, list[np.ndarray]]:
+def separate_by_layer(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
     """The best residual attention layer x -> normalize(x + h A_B[mu](x)), and the atoms after it."""
     best = _choose(measures, _layer_candidates, seed)
     return best, [attention_layer(mu.points, mu.weights, best.beta, best.amount) for mu in measures]
@@ -66,16 +47,16 @@ def attention_layer(points: np.ndarray, weights: np.ndarray, beta: float, h: flo
     return normalize(points + h * attention(points, points, weights, B))
 
 
-def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Separation:
+def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Attention:
     """The candidate with the largest smallest gap; no attention where that is as good."""
     sample = [_thin(mu) for mu in measures]
-    best = Separation(0.0, 0.0, quality([mu.points for mu in sample], seed))
+    best, widest = Attention(0.0, 0.0), quality([mu.points for mu in sample], seed)
     if len(measures) == 1:
         return best
     for beta, amount, points in candidates(sample):
         gap = quality(points, seed)
-        if gap > 2 * best.gap if best.amount == 0 else gap > best.gap:
-            best = Separation(beta, amount, gap)
+        if gap > 2 * widest if best.amount == 0 else gap > widest:
+            best, widest = Attention(beta, amount), gap
     return best
 
 

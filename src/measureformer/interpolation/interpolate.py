@@ -15,8 +15,10 @@ from ..export import Network, save_network
 from ..measures import Clouds, Empirical, pair_clouds, write_clouds
 from ..schedule import Schedule, save_schedule
 from . import certificate as certificates
-from .compact import Plan, plan_compact
+from .cells import plan_cells
+from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
+from .plan import Plan
 from .task import Pair, make_task
 
 STRATEGIES = ("auto", "compact")
@@ -125,7 +127,8 @@ def interpolate(
     Args:
         sources, targets: ``Clouds``, or {label: Empirical}, or a list of Empirical (labels 0, 1, ...); paired by label.
         eps: the distance allowed, W_2 with geodesic cost, radians.
-        strategy: "auto" or "compact" (attention, boosts, two stages of shears; "auto" takes it).
+        strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "auto" does so too, unless the sources have at
+            least twice as many atoms as the targets and can be clustered and cut into slabs, one for each target atom.
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
@@ -153,7 +156,12 @@ def interpolate(
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     task = make_task(pair_clouds(sources, targets), seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
-    plan = plan_compact(task, eps=eps, width=width, horizon=horizon, seed=seed)
+    options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
+    plan = None
+    if strategy == "auto" and 2 * sum(p.target.size for p in task) <= sum(p.source.size for p in task):
+        plan = plan_cells(task, **options)
+    if plan is None:
+        plan = plan_compact(task, **options)
     return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
 
 

@@ -151,7 +151,7 @@ def _shears(chart: GnomonicChart, xi, zeta, a, c, loosen: float, width: int, see
         shift = _loosened(zeta, c, gate, loosen)
         after = staircase(chart, gate, zeta @ gate, -shift, width, "settle")
         zeta = zeta + shift
-    along = _across(a, c)
+    along = across(a, c)
     whole = zeta - xi
     second = np.outer((whole @ a) / (along @ a), along)
     first = staircase(chart, a, xi @ a, whole - second, width, "match 1")
@@ -162,11 +162,11 @@ def _loosened(points: np.ndarray, direction: np.ndarray, gate: np.ndarray, fract
     """Displacements orthogonal to the gate that leave gaps of fraction * range/(K - 1) between the heights along the direction."""
     heights = points @ direction
     change = spread(heights, fraction * np.ptp(heights) / (len(points) - 1)) - heights
-    along = _across(direction, gate)
+    along = across(direction, gate)
     return np.outer(change / (along @ direction), along)
 
 
-def _across(a: np.ndarray, c: np.ndarray) -> np.ndarray:
+def across(a: np.ndarray, c: np.ndarray) -> np.ndarray:
     """The unit vector along the part of a that is orthogonal to c."""
     along = a - (a @ c) * c
     return along / np.linalg.norm(along)

@@ -29,7 +29,7 @@ def staircase(
     Args:
         chart: the gnomonic chart in which all points lie.
         direction: the unit vector a, shape (d-1,).
-        heights: distinct, shape (K,).
+        heights: distinct, shape (K,); or disjoint intervals [low, high], shape (K, 2), each of which moves rigidly.
         displacements: D_k in chart coordinates, shape (K, d-1).
         width: neurons of a segment, at least 2.
         phase: name given to the segments.
@@ -37,9 +37,11 @@ def staircase(
     Returns:
         Segments of duration 1: ceil((K - 1 + c)/(width // 2)), c <= 1, of them; none if nothing moves.
     """
-    order = np.argsort(heights)
+    if heights.ndim == 1:
+        heights = np.stack([heights, heights], axis=1)
+    order = np.argsort(heights[:, 0])
     heights, values = heights[order], displacements[order]
-    gaps = np.diff(heights)
+    gaps = heights[1:, 0] - heights[:-1, 1]
     rise = np.diff(values, axis=0)
     rise -= np.outer(rise @ direction, direction)  # differences of close values have lost their orthogonality
     middle = len(heights) // 2
@@ -51,7 +53,7 @@ def staircase(
     outwards = [*range(middle, len(gaps)), *range(middle - 1, -1, -1)]
     for k in (k for k in outwards if np.any(rise[k] != 0)):
         side = 1.0 if k >= middle else -1.0
-        low, high = heights[k] + gaps[k] * (1 - RAMP) / 2, heights[k] + gaps[k] * (1 + RAMP) / 2
+        low, high = heights[k, 1] + gaps[k] * (1 - RAMP) / 2, heights[k, 1] + gaps[k] * (1 + RAMP) / 2
         near, far = (low, high) if side > 0 else (high, low)
         slope = chart.vectors(side * rise[k] / (high - low))
         neurons.append((side * np.stack([axis - near * chart.pole, axis - far * chart.pole]), np.stack([slope, -slope], axis=1)))

@@ -82,6 +82,11 @@ def _check_distinct(pairs: Sequence[tuple[str | int, Empirical, Empirical]], ori
             )
 
 
+def distinct_pairs(task: Sequence[Pair]) -> list[Pair]:
+    """One pair for each source: equal sources (they have equal targets) go the same way whatever theta, so one of them is planned for."""
+    return list({fingerprint(pair.source): pair for pair in reversed(task)}.values())[::-1]
+
+
 def fingerprint(mu: Empirical) -> bytes:
     """Equal for two measures without repeated atoms exactly when they are equal (weights to 1e-12), whatever the order of the atoms."""
     order = np.lexsort(mu.points.T)

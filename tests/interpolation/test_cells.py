@@ -1,0 +1,69 @@
+"""Many source atoms, few target atoms: Theorem 1.1 and beyond."""
+
+import numpy as np
+import pytest
+
+from instances import overlapping_caps
+from measureformer import Empirical, flow, interpolate, wasserstein2
+from measureformer.geometry import distance, normalize
+from measureformer.interpolation import make_task, plan_cells
+
+
+def distances(plan, sources, targets):
+    moved = flow(plan.schedule, sources).measures
+    layered = [Empirical(plan.network(mu.points, mu.weights), mu.weights) for mu in sources]
+    return [wasserstein2(mu, nu).value for ms in (moved, layered) for mu, nu in zip(ms, targets, strict=True)]
+
+
+@pytest.mark.parametrize("eps", [1e-1, 1e-3, 1e-6])
+def test_one_atom_targets(eps):
+    """Theorem 1.1, d = 4, N = 3: the number of segments does not depend on eps; only the time of the one attention segment does."""
+    sources, targets = overlapping_caps(4, 3, 200, 1, m=1)
+    plan = interpolate(sources, targets, eps=eps).plan
+    assert plan.schedule.segments_by_phase()["cluster"] == 1
+    assert len(plan.schedule) <= 8
+    assert max(distances(plan, sources, targets)) <= eps
+    assert plan.attention.amount <= 6 + 1.2 * np.log(1 / min(eps, 1e-2))
+
+
+def test_segments_do_not_depend_on_the_number_of_source_atoms():
+    lengths = []
+    for n in (80, 400):
+        sources, targets = overlapping_caps(3, 2, n, 2, m=8)
+        plan = interpolate(sources, targets, eps=1e-2).plan
+        assert max(distances(plan, sources, targets)) <= 1e-2
+        lengths.append(len(plan.schedule))
+    assert max(lengths) <= 2 * (16 - 1) + 6
+    assert abs(lengths[0] - lengths[1]) <= 2  # a boost more or less
+
+
+def test_unequal_targets():
+    """Masses 1/2, 1/3, 1/6 of 60 equal atoms: 30, 20 and 10 of them."""
+    sources, targets = overlapping_caps(3, 2, 60, 3, m=3)
+    targets = [Empirical(nu.points, [3, 2, 1]) for nu in targets]
+    plan = interpolate(sources, targets, eps=1e-2).plan
+    assert max(distances(plan, sources, targets)) <= 1e-2
+    end = flow(plan.schedule, sources[:1]).measures[0]
+    nearest = np.argmin([[distance(x, y) for y in targets[0].points] for x in end.points], axis=1)
+    assert np.bincount(nearest).tolist() == [30, 20, 10]
+
+
+def test_what_cannot_be_clustered_is_matched_atom_by_atom():
+    """Two measures with equal means: B = 0 and any contraction bring them together, and the plan falls back."""
+    h = 0.6
+    ring = [normalize(np.array([0.8 * np.cos(t), 0.8 * np.sin(t), h])) for t in 2 * np.pi * np.arange(24) / 24]
+    sources = [Empirical(np.array(ring[::2])), Empirical(np.array(ring[::3]))]
+    rng = np.random.default_rng(0)
+    targets = [Empirical(normalize(rng.normal(size=(2, 3)) - [3, 0, 0])) for _ in range(2)]
+    task = make_task([(i, mu, nu) for i, (mu, nu) in enumerate(zip(sources, targets, strict=True))])
+    if plan_cells(task, eps=1e-2) is None:
+        plan = interpolate(sources, targets, eps=1e-2).plan
+        assert "match 1" in plan.schedule.segments_by_phase() and "cluster" not in plan.schedule.segments_by_phase()
+        assert max(distances(plan, sources, targets)) <= 1e-2
+
+
+def test_strategy_compact_matches_atoms():
+    sources, targets = overlapping_caps(3, 2, 12, 4, m=3)
+    auto, compact = (interpolate(sources, targets, eps=1e-2, strategy=s).plan.schedule for s in ("auto", "compact"))
+    assert len(auto) < len(compact)
+    assert "cluster" in auto.segments_by_phase() and "cluster" not in compact.segments_by_phase()
