@@ -19,11 +19,11 @@ EXPLANATIONS = {
     "points that several measures share come apart.",
     "boost": "A push in one direction gathers everything in one open hemisphere, where a ReLU layer acts as a shear "
     "that can be written down exactly.",
-    "match 1": "Every point has its own height along one direction. Bumps made of ReLUs over these heights move each point "
-    "until all its other coordinates are right.",
-    "match 2": "Bumps over a coordinate that is right by now move each point along the first direction, until that is right as well.",
+    "match 1": "Every point has its own height along one direction. A staircase made of ReLUs over these heights moves each point "
+    "sideways, by its own step, until its height along a second direction is that of its target.",
+    "match 2": "A staircase over these heights, which are right by now, moves each point by what is left.",
     "boost back": "A push towards the targets' side of the sphere carries everything home.",
-    "cluster": "Points that share a target atom are gathered.",
+    "cluster": "Attention pulls each measure together, until the measures lie apart and can be cut into slabs, one for each target atom.",
     "restore": "The first phase runs backwards and brings the measures back to where the targets are.",
 }
 
