@@ -84,7 +84,7 @@ def _stack(schedule: Schedule, start: int) -> dict[str, np.ndarray]:
     """The parameters of up to _CHUNK segments, zeros written out, padded with segments of duration zero."""
     d, h = schedule.dimension or 0, max(schedule.width, 1)
     shapes = {"V": (d, d), "B": (d, d), "W": (d, h), "U": (h, d), "b": (h,)}
-    stacked = {name: np.zeros((_CHUNK, *shape)) for name, shape in shapes.items()}
+    stacked: dict[str, np.ndarray] = {name: np.zeros((_CHUNK, *shape)) for name, shape in shapes.items()}
     stacked["duration"] = np.zeros(_CHUNK)
     for k, segment in enumerate(schedule.segments[start : start + _CHUNK]):
         stacked["duration"][k] = segment.duration

@@ -6,16 +6,15 @@ import numpy as np
 
 from ..export import AttentionLayer, Network, as_residual_block
 from ..fields import TransformerField
-from ..flows import flow, integrate_ode
-from ..geometry import GnomonicChart, distance, normalize
+from ..flows import integrate_ode
+from ..geometry import GnomonicChart, normalize
 from ..measures import Empirical
 from ..schedule import Schedule, Segment, balance
 from .disentangle import attention_layer
 from .heights import best_direction, smallest_gap, spread
-from .hemisphere import boost_segment, route
-from .match import Matching, across
+from .hemisphere import route
+from .match import Matching, between_boosts, errors_of, two_stages
 from .plan import Attention, Plan, check_options
-from .staircase import staircase
 from .task import Pair, distinct_pairs
 
 CLUSTER = "cluster"
@@ -88,17 +87,21 @@ def cluster(
     largest = max(mu.size for mu in measures)
     for beta in BETAS if largest <= _MOST_SCORED else BETAS[:1]:
         for amount, points in _contractions(measures, beta, 4.0 + 2 * np.log(1 / eps), layers):
-            if max(_radius(x, mu.weights) for x, mu in zip(points, measures, strict=True)) > 4 * eps:
-                continue  # what is left of the clusters' size is left of the distance
+            means = np.array([mu.weights @ x for x, mu in zip(points, measures, strict=True)])
+            radii = [float(np.sqrt(mu.weights @ ((x - m) ** 2).sum(1))) for x, mu, m in zip(points, measures, means, strict=True)]
+            if max(radii) < eps / 1000:
+                break  # the clusters will not come apart any more
+            if max(radii) > 4 * eps or _overlap(means, radii):
+                continue  # what is left of the clusters' size is left of the distance; clusters that overlap cannot be cut
             matching = match_slabs(points, measures, targets, eps=eps, width=width, seed=seed)
             if matching is not None and matching.errors.max() <= eps / 2:
                 return Attention(beta, amount), matching
     return None
 
 
-def _radius(x: np.ndarray, weights: np.ndarray) -> float:
-    """The root mean square distance of the atoms from their mean (chordal)."""
-    return float(np.sqrt(weights @ ((x - weights @ x) ** 2).sum(1)))
+def _overlap(means: np.ndarray, radii: list[float]) -> bool:
+    """Whether two clusters lie within the mean of their root-mean-square radii of each other: then no direction tells them apart."""
+    return any(np.linalg.norm(means[i] - means[j]) < (radii[i] + radii[j]) / 2 for i in range(len(radii)) for j in range(i))
 
 
 def _contractions(measures: Sequence[Empirical], beta: float, latest: float, layers: bool) -> Iterator[tuple[float, list[np.ndarray]]]:
@@ -133,8 +136,7 @@ def match_slabs(
     chart = GnomonicChart(way.pole)
     xi = [chart.coordinates(way.enter(x)) for x in points]
     zeta = [chart.coordinates(way.leave_inverse(nu.points)) for nu in targets]
-    goal = best_direction(np.unique(np.concatenate(zeta), axis=0), seed=seed)
-    c = goal.vector
+    c = best_direction(np.unique(np.concatenate(zeta), axis=0), seed=seed).vector
     ranks = [np.argsort(z @ c, kind="stable") for z in zeta]
     cut = _best_cut(xi, measures, [nu.weights[r] for nu, r in zip(targets, ranks, strict=True)], c, eps, seed)
     if cut is None:
@@ -158,23 +160,12 @@ def match_slabs(
     forced = 0.0 if smallest_gap(places @ c) > needed else max(needed, eps / 16)
     heights = spread(places @ c, forced) if forced else places @ c
     places = places + np.outer(heights - places @ c, c)
-    along = across(a, c)
-    whole = places - centers
-    second = np.outer((whole @ a) / (along @ a), along)
-    sources = np.array([[f(everything[rows] @ a) for f in (np.min, np.max)] for rows in slabs])
-    segments = [boost_segment(w, width, "boost") for w in way.inward]
-    segments += staircase(chart, a, sources, whole - second, width, "match 1")
-    segments += staircase(chart, c, heights[:, None] + offsets, second, width, "match 2")
-    segments += [boost_segment(w, width, "boost back") for w in way.outward]
-
-    final = flow(Schedule(segments), [Empirical(np.concatenate(points))]).measures[0].points
-    errors = [
-        np.sqrt(mu.weights @ distance(final[offset[i] : offset[i + 1]], nu.points[order[i]]) ** 2)
-        for i, (mu, nu) in enumerate(zip(measures, targets, strict=True))
-    ]
-    return Matching(
-        segments, gap, float((np.sort(heights)[1:] - np.sort(heights)[:-1]).min(initial=np.inf)), forced, order, np.array(errors)
-    )
+    intervals = np.array([[f(everything[rows] @ a) for f in (np.min, np.max)] for rows in slabs])
+    shears = two_stages(chart, a, c, places - centers, intervals, heights[:, None] + offsets, width)
+    segments = between_boosts(way, shears, width)
+    goals = [nu.points[k] for nu, k in zip(targets, order, strict=True)]
+    errors = errors_of(segments, points, goals, [mu.weights for mu in measures])
+    return Matching(segments, gap, smallest_gap(heights), forced, order, errors)
 
 
 def _best_cut(xi, measures, masses, c, eps: float, seed: int):

@@ -11,7 +11,7 @@ from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from .heights import Direction, best_direction, smallest_gap, spread
-from .hemisphere import boost_segment, route
+from .hemisphere import Route, boost_segment, route
 from .staircase import staircase
 
 # A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe; below this one all is noise.
@@ -99,13 +99,9 @@ def match(
     for gap in attempts:
         apart = _split(np.concatenate(zeta), target.vector, gap)
         shears = _shears(chart, np.concatenate(xi), apart, source.vector, target.vector, loosen, width, seed)
-        segments = [
-            *(boost_segment(w, width, "boost") for w in way.inward),
-            *shears,
-            *(boost_segment(w, width, "boost back") for w in way.outward),
-        ]
+        segments = between_boosts(way, shears, width)
         reached = smallest_gap(apart @ target.vector)
-        errors = _errors(segments, points, places, weights)
+        errors = errors_of(segments, points, places, weights)
         if best is None or errors.max() < best.errors.max():
             best = Matching(segments, source.gap, reached, gap, order, errors)
         if errors.max() <= (eps / 10 if gap == 0 else eps / 3):
@@ -151,11 +147,24 @@ def _shears(chart: GnomonicChart, xi, zeta, a, c, loosen: float, width: int, see
         shift = _loosened(zeta, c, gate, loosen)
         after = staircase(chart, gate, zeta @ gate, -shift, width, "settle")
         zeta = zeta + shift
+    return [*before, *two_stages(chart, a, c, zeta - xi, xi @ a, zeta @ c, width), *after]
+
+
+def two_stages(chart: GnomonicChart, a, c, whole: np.ndarray, heights: np.ndarray, later: np.ndarray, width: int) -> list[Segment]:
+    """Move by ``whole`` (K, d-1): gates on the heights along a move what is orthogonal to a, then gates on the heights along c the rest.
+
+    ``heights`` and ``later`` are the heights along a at the beginning and along c in between, or intervals of them (see ``staircase``).
+    """
     along = across(a, c)
-    whole = zeta - xi
     second = np.outer((whole @ a) / (along @ a), along)
-    first = staircase(chart, a, xi @ a, whole - second, width, "match 1")
-    return [*before, *first, *staircase(chart, c, zeta @ c, second, width, "match 2"), *after]
+    first = staircase(chart, a, heights, whole - second, width, "match 1")
+    return [*first, *staircase(chart, c, later, second, width, "match 2")]
+
+
+def between_boosts(way: Route, shears: list[Segment], width: int) -> list[Segment]:
+    """Boosts into the hemisphere, the shears, boosts out to the targets."""
+    inward = (boost_segment(w, width, "boost") for w in way.inward)
+    return [*inward, *shears, *(boost_segment(w, width, "boost back") for w in way.outward)]
 
 
 def _loosened(points: np.ndarray, direction: np.ndarray, gate: np.ndarray, fraction: float) -> np.ndarray:
@@ -172,7 +181,7 @@ def across(a: np.ndarray, c: np.ndarray) -> np.ndarray:
     return along / np.linalg.norm(along)
 
 
-def _errors(segments, points, places, weights) -> np.ndarray:
+def errors_of(segments, points, places, weights) -> np.ndarray:
     """sqrt(sum_j w_j d(x_j, y_j)^2) of each measure after the segments; boosts and shears do not see the measure, so all go together."""
     everything = Empirical(np.concatenate(points))
     final = flow(Schedule(segments), [everything]).measures[0].points

@@ -44,14 +44,15 @@ def draw_lens(ax: Any, view: View, theme: Theme, clouds: Sequence[Cloud], backgr
     glass = ax.figure.add_axes((*corner, *(2 * size * scale)), zorder=5)
     glass.set(xlim=center[0] + np.array([-radius, radius]), ylim=center[1] + np.array([-radius, radius]), aspect="equal")
     glass.axis("off")
-    glass.add_patch(Circle(center, radius, facecolor=theme.paper, edgecolor="none", zorder=0))
+    middle = float(center[0]), float(center[1])
+    glass.add_patch(Circle(middle, radius, facecolor=theme.paper, edgecolor="none", zorder=0))
     if background is not None:
         bx, by, bz = view.project(background)
         glass.scatter(bx[bz > 0], by[bz > 0], s=4, c=theme.land, alpha=0.6, linewidths=0, zorder=1)
     draw_points(glass, view, theme, clouds, scale=3.6)
     for artist in glass.collections:
-        artist.set_clip_path(Circle(center, radius, transform=glass.transData))
-    glass.add_patch(Circle(center, radius * 0.995, fill=False, edgecolor=theme.faint_ink, linewidth=1.1, zorder=9))
+        artist.set_clip_path(Circle(middle, radius, transform=glass.transData))
+    glass.add_patch(Circle(middle, radius * 0.995, fill=False, edgecolor=theme.faint_ink, linewidth=1.1, zorder=9))
     _strings(ax, theme, center, radius, place, size)
     return True
 
