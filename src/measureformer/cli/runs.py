@@ -113,7 +113,7 @@ def write_report_of(result: Interpolation, certificate: dict, out: Path, **looks
         history=record(result.schedule, sources, targets, samples=max(12, min(60, 12_000 // sum(mu.size for mu in sources)))),
         sources=sources,
         targets=targets,
-        layers=describe(result.network)["layers"],
+        layers=describe(result.network)["layers"] if result.network else None,
         notes=result.plan.notes,
         **looks,
     )
@@ -126,7 +126,8 @@ def present(certificate: dict, out: Path, report: Path, as_json: bool) -> dict:
         console.print(_pairs_table(certificate["pairs"]))
         console.print(
             f"{schedule['segments']} segments of width {schedule['width']}; the paper's: {certificate['paper_budget']['total']}. "
-            f"sup |theta| = {number(schedule['sup_norm'])} on [0, {schedule['horizon']:g}]. As a network: {network['layers']} layers.",
+            f"sup |theta| = {number(schedule['sup_norm'])} on [0, {schedule['horizon']:g}]. "
+            + (f"As a network: {network['layers']} layers." if network else "It yields no network."),
             markup=False,
         )
         for note in certificate["notes"]:

@@ -18,10 +18,11 @@ from . import certificate as certificates
 from .cells import plan_cells
 from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
+from .paper import PaperPlan, plan_paper
 from .plan import Plan
 from .task import Pair, make_task
 
-STRATEGIES = ("auto", "compact")
+STRATEGIES = ("auto", "compact", "paper")
 Progress = Callable[[str, int, int], None]
 Measures = Clouds | Mapping[str | int, Empirical] | Sequence[Empirical]
 
@@ -41,7 +42,7 @@ class Interpolation:
     sources: Clouds
     targets: Clouds
     task: tuple[Pair, ...]
-    plan: Plan
+    plan: Plan | PaperPlan
     eps: float
     seed: int
     plan_seconds: float
@@ -53,8 +54,8 @@ class Interpolation:
         return self.plan.schedule
 
     @property
-    def network(self) -> Network:
-        """The discrete post-norm network: ``network(points, weights)`` runs it."""
+    def network(self) -> Network | None:
+        """The discrete post-norm network: ``network(points, weights)`` runs it. None for strategy "paper", which yields none."""
         return self.plan.network
 
     def save(self, directory: str | Path, *, force: bool = False, progress: Progress | None = None) -> dict:
@@ -73,7 +74,8 @@ class Interpolation:
         """
         directory = _claim(directory, force=force)
         save_schedule(directory / SCHEDULE_FILE, self.schedule)
-        save_network(directory, self.network)
+        if self.network is not None:
+            save_network(directory, self.network)
         for name, clouds in zip(DATA_FILES, (self.sources, self.targets), strict=True):
             write_clouds(directory / name, clouds)
 
@@ -100,6 +102,7 @@ class Interpolation:
                     "tokens": stretched.tokens,
                 },
                 "notes": list(self.plan.notes),
+                **({"paper_bound": self.plan.bound} if isinstance(self.plan, PaperPlan) else {}),
                 "timing_s": {"plan": self.plan_seconds, "verify": verify_seconds, "total": self.plan_seconds + verify_seconds},
                 "peak_memory_mb": peak_memory_mb(),
                 "seed": self.seed,
@@ -128,7 +131,8 @@ def interpolate(
         sources, targets: ``Clouds``, or {label: Empirical}, or a list of Empirical (labels 0, 1, ...); paired by label.
         eps: the distance allowed, W_2 with geodesic cost, radians.
         strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "auto" does so too, unless the sources have at
-            least twice as many atoms as the targets and can be clustered and cut into slabs, one for each target atom.
+            least twice as many atoms as the targets and can be clustered and cut into slabs, one for each target atom. "paper" follows the
+            proof of the theorem phase by phase: for few points only, and without a network.
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
@@ -156,6 +160,11 @@ def interpolate(
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     task = make_task(pair_clouds(sources, targets), seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
+    if strategy == "paper":
+        if width is not None:
+            raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
+        proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
+        return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
     plan = None
     if strategy == "auto" and 2 * sum(p.target.size for p in task) <= sum(p.source.size for p in task):
