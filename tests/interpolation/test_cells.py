@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from instances import overlapping_caps
-from measureformer import Empirical, flow, interpolate, wasserstein2
+from measureformer import Empirical, InputError, flow, interpolate, wasserstein2
 from measureformer.geometry import distance, normalize
 from measureformer.interpolation import make_task, plan_cells
 
@@ -67,3 +67,14 @@ def test_strategy_compact_matches_atoms():
     auto, compact = (interpolate(sources, targets, eps=1e-2, strategy=s).plan.schedule for s in ("auto", "compact"))
     assert len(auto) < len(compact)
     assert "cluster" in auto.segments_by_phase() and "cluster" not in compact.segments_by_phase()
+
+
+def test_too_many_atoms_are_refused_at_once():
+    rng = np.random.default_rng(0)
+    x = normalize(rng.normal(size=(30_000, 3)) + [4, 0, 0])
+    with pytest.raises(InputError, match="30000 atoms.*thin the clouds"):
+        interpolate([Empirical(x)], [Empirical(-x[:8])], eps=1e-2)
+    with pytest.raises(InputError, match="24000 atoms"):
+        interpolate(
+            [Empirical(y) for y in x[:24_000].reshape(3, 8000, 3)], [Empirical(-y) for y in x[:24_000].reshape(3, 8000, 3)], eps=1e-2
+        )

@@ -22,6 +22,8 @@ CLUSTER = "cluster"
 _COARSEST = 1e-2
 BETAS = (0.0, 1.0, 2.0, 4.0, 8.0)
 TIME_STEP, LAYER_STEP = 0.5, 1.0
+# With more atoms in a measure, some cut would be narrower than float64 allows.
+MOST_ATOMS = 10_000
 # Attention with scores costs n^2 an evaluation; larger measures are clustered by their means (B = 0) alone.
 _MOST_SCORED = 2000
 _DIRECTIONS = 512

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ConditioningError, InputError
+from ..errors import ConditioningError
 from ..export import AttentionLayer, Network, as_residual_block
 from ..fields import TransformerField
 from ..geometry import distance
@@ -17,7 +17,7 @@ from .task import Pair, distinct_pairs
 
 DISENTANGLE = "disentangle"
 # Beyond it schedules take hours to execute.
-_MOST_ATOMS = 20_000
+MOST_ATOMS = 20_000
 
 
 def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
@@ -48,11 +48,6 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
     measures = [p.source for p in pairs]
     places = [p.placement.positions for p in pairs]
     weights = [p.source.weights for p in pairs]
-    if (K := sum(map(len, places))) > _MOST_ATOMS:
-        raise InputError(
-            f"matching atom by atom needs about 2 K / {width // 2} segments, and here K = {K}; more than K = {_MOST_ATOMS} is refused: "
-            f"thin the clouds, or give targets of few atoms and let `--strategy auto` cut the sources into slabs"
-        )
 
     separation, moved = separate_by_flow(measures, seed)
     _check_separated(moved, pairs)

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..export import Network, save_network
 from ..measures import Clouds, Empirical, pair_clouds, write_clouds
 from ..schedule import Schedule, save_schedule
+from . import cells, compact
 from . import certificate as certificates
 from .cells import plan_cells
 from .compact import plan_compact
@@ -159,7 +160,10 @@ def interpolate(
         raise InputError(f"eps must be positive and finite, got {eps}")
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
-    task = make_task(pair_clouds(sources, targets), seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
+    pairs = pair_clouds(sources, targets)
+    slabs = strategy == "auto" and 2 * targets.size <= sources.size
+    _check_size([mu.size for _, mu, _ in pairs], slabs)
+    task = make_task(pairs, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
         if width is not None:
             raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
@@ -167,11 +171,21 @@ def interpolate(
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
     plan = None
-    if strategy == "auto" and 2 * sum(p.target.size for p in task) <= sum(p.source.size for p in task):
+    if slabs and max(p.source.size for p in task) <= cells.MOST_ATOMS:
         plan = plan_cells(task, **options)
     if plan is None:
         plan = plan_compact(task, **options)
     return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
+
+
+def _check_size(atoms: list[int], slabs: bool) -> None:
+    """Before any long computation: is there a construction for so many atoms?"""
+    if sum(atoms) > compact.MOST_ATOMS and not (slabs and max(atoms) <= cells.MOST_ATOMS):
+        raise InputError(
+            f"the sources have {sum(atoms)} atoms, the largest {max(atoms)}: at most {compact.MOST_ATOMS} in all can be matched one by one, "
+            f"and clouds of at most {cells.MOST_ATOMS} each cut into slabs (strategy auto, targets of at most half as many atoms); "
+            f"thin the clouds"
+        )
 
 
 def check_free(directory: str | Path, *, force: bool) -> None:
