@@ -182,7 +182,7 @@ def _check_size(atoms: list[int], slabs: bool) -> None:
     """Before any long computation: is there a construction for so many atoms?"""
     if sum(atoms) > compact.MOST_ATOMS and not (slabs and max(atoms) <= cells.MOST_ATOMS):
         raise InputError(
-            f"the sources have {sum(atoms)} atoms, the largest {max(atoms)}: at most {compact.MOST_ATOMS} in all can be matched one by one, "
+            f"the sources have {sum(atoms)} atoms, the largest {max(atoms)}: at most {compact.MOST_ATOMS} in all can be matched singly, "
             f"and clouds of at most {cells.MOST_ATOMS} each cut into slabs (strategy auto, targets of at most half as many atoms); "
             f"thin the clouds"
         )
