@@ -1,8 +1,10 @@
 """Boosts: the flow of x' = P_x w, a conformal map of the sphere."""
 
+import numpy as np
 from jaxtyping import Float
 
 from .._types import Array, namespace
+from ..geometry import distance, tangent
 
 
 def boost(x: Float[Array, "*batch d"], w: Float[Array, " d"]) -> Float[Array, "*batch d"]:
@@ -61,10 +63,6 @@ def boost_between_caps(center, radius: float, new_center, new_radius: float):
     Returns:
         w, shape (d,); or None if the caps lie so that no single boost does it.
     """
-    import numpy as np
-
-    from ..geometry import distance, tangent
-
     gap = float(distance(center, new_center))
     if gap < 1e-9:
         return np.log(np.tan(radius / 2) / np.tan(new_radius / 2)) * center

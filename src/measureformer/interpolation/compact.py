@@ -18,6 +18,10 @@ from .task import Pair, distinct_pairs
 DISENTANGLE = "disentangle"
 # Beyond it schedules take hours to execute.
 MOST_ATOMS = 20_000
+# The fraction of the mean gap that the network's stages see if float32 needs it: of 0.3, 0.45, ..., 1 the best on test instances.
+LOOSEN = 0.45
+# A float32 network with smaller errors than this is left as it is; with more atoms than that, loosening does not help float32.
+_GOOD_SINGLE, _MOST_LOOSENED = 1e-3, 1000
 
 
 def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
@@ -84,12 +88,6 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
             )
             layer_matching, network = loose, other
     return Plan(schedule, network, separation, matching, layer_separation, layer_matching, notes)
-
-
-# The fraction of the mean gap that the network's stages see if float32 needs it: of 0.3, 0.45, ..., 1 the best on test instances.
-LOOSEN = 0.45
-# A float32 network with smaller errors than this is left as it is; with more atoms than that, loosening does not help float32.
-_GOOD_SINGLE, _MOST_LOOSENED = 1e-3, 1000
 
 
 def _single_precision_error(network: Network, measures: list[Empirical], places: list[np.ndarray], order: list[np.ndarray]) -> float:

@@ -9,7 +9,7 @@ from ...errors import ConditioningError, InputError
 from ...measures import Empirical
 from ...schedule import Schedule, Segment, balance
 from ...transport import wasserstein2
-from ..task import Pair, fingerprint
+from ..task import Pair, distinct_pairs, fingerprint
 from .cluster import cluster
 from .disentangle import disentangle
 from .gate import Move, missing_digits, run
@@ -66,7 +66,7 @@ def plan_paper(task: Sequence[Pair], *, eps: float, horizon: float = 1.0, seed: 
     """
     if not (np.isfinite(eps) and eps > 0):
         raise InputError(f"eps must be positive and finite, got {eps}")
-    pairs = list({fingerprint(p.source): p for p in reversed(task)}.values())[::-1]
+    pairs = distinct_pairs(task)
     _check(pairs)
     sources, targets = [p.source for p in pairs], [p.target for p in pairs]
 
