@@ -30,3 +30,11 @@ def _points(n, d, seed, scale):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, d))
     return normalize(x if scale is None else rng.normal(size=d) * 2 + scale * x)
+
+
+def sphere(rng, n, d=3, spread=None):
+    """Random points: uniform, or within about ``spread`` of the last coordinate vector."""
+    x = rng.normal(size=(n, d))
+    if spread is not None:
+        x = spread * x + np.eye(d)[-1]
+    return x / np.linalg.norm(x, axis=1, keepdims=True)

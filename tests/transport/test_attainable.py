@@ -15,16 +15,10 @@ from measureformer.transport.coupling import Coupling
 from measureformer.transport.frechet import frechet_means
 from measureformer.transport.grouping import whole_groups
 from measureformer.transport.polytope import count_trees, vertices
+from strategies import seeds as shared_seeds
+from strategies import sphere
 
-seeds = st.integers(0, 2**32 - 1)
-
-
-def sphere(rng, n, d=3, spread=None):
-    """Random points: uniform, or within about ``spread`` of the last coordinate vector."""
-    x = rng.normal(size=(n, d))
-    if spread is not None:
-        x = spread * x + np.eye(d)[-1]
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+seeds = shared_seeds()
 
 
 def check(best, source, target):

@@ -11,13 +11,10 @@ from measureformer.errors import InputError
 from measureformer.measures import Empirical
 from measureformer.transport import best_placement, best_point_map, geodesic_cost, wasserstein2
 from measureformer.transport import pointmap as module
+from strategies import seeds as shared_seeds
+from strategies import sphere
 
-seeds = st.integers(0, 2**32 - 1)
-
-
-def sphere(rng, n, d=3):
-    x = rng.normal(size=(n, d))
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+seeds = shared_seeds()
 
 
 def square(best):

@@ -12,17 +12,11 @@ from scipy.stats import special_ortho_group
 from measureformer.measures import Empirical
 from measureformer.transport import coupling as coupling_module
 from measureformer.transport import geodesic_cost, wasserstein2, wasserstein_inf
+from strategies import seeds as shared_seeds
+from strategies import sphere
 
 BOTH = pytest.mark.parametrize("distance", [wasserstein2, wasserstein_inf])
-seeds = st.integers(0, 2**32 - 1)
-
-
-def sphere(rng, n, d=3, spread=None):
-    """Random points: uniform, or within about ``spread`` of the last coordinate vector."""
-    x = rng.normal(size=(n, d))
-    if spread is not None:
-        x = spread * x + np.eye(d)[-1]
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+seeds = shared_seeds()
 
 
 def cloud(rng, n, d=3, spread=None, weighted=True):
