@@ -18,6 +18,7 @@ class Strategy(StrEnum):
 
     auto = "auto"
     compact = "compact"
+    cells = "cells"
     paper = "paper"
 
 

@@ -10,20 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from ..diagnostics import stretch
-from ..errors import InputError
+from ..errors import ConditioningError, InputError
 from ..export import Network, save_network
 from ..measures import Clouds, Empirical, pair_clouds, write_clouds
 from ..schedule import Schedule, save_schedule
-from . import cells, compact
 from . import certificate as certificates
-from .cells import plan_cells
+from . import compact
+from .cells import plan_cells, quantise_targets
 from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
 from .task import Pair, make_task
 
-STRATEGIES = ("auto", "compact", "paper")
+STRATEGIES = ("auto", "compact", "cells", "paper")
+# So many atoms in all are matched singly, and exactly, if there are as many target atoms.
+_FEW_ATOMS = 1000
 Progress = Callable[[str, int, int], None]
 Measures = Clouds | Mapping[str | int, Empirical] | Sequence[Empirical]
 
@@ -93,9 +95,7 @@ class Interpolation:
             {
                 "eps": self.eps,
                 "strategy": self.strategy,
-                "attainable": [
-                    {"value": p.placement.attainable, "method": p.placement.method, "lower": p.placement.lower} for p in self.task
-                ],
+                "attainable": [{"value": p.value, "method": p.method, "lower": p.lower} for p in (pair.attainable for pair in self.task)],
                 "conditioning": {
                     "largest_stretch": stretched.largest,
                     "smallest_stretch": stretched.smallest,
@@ -131,9 +131,10 @@ def interpolate(
     Args:
         sources, targets: ``Clouds``, or {label: Empirical}, or a list of Empirical (labels 0, 1, ...); paired by label.
         eps: the distance allowed, W_2 with geodesic cost, radians.
-        strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "auto" does so too, unless the sources have at
-            least twice as many atoms as the targets and can be clustered and cut into slabs, one for each target atom. "paper" follows the
-            proof of the theorem phase by phase: for few points only, and without a network.
+        strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "cells" quantises the targets and cuts the
+            sources into slabs, one for each cell: for sources of many atoms, or samples of densities. "auto" chooses: up to 1000 atoms
+            with as many target atoms are matched singly; otherwise cells are taken if half as many of them as there are source atoms
+            suffice for eps. "paper" follows the proof of the theorem phase by phase: for few points only, and without a network.
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
@@ -161,31 +162,40 @@ def interpolate(
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     pairs = pair_clouds(sources, targets)
-    slabs = strategy == "auto" and 2 * targets.size <= sources.size
-    _check_size([mu.size for _, mu, _ in pairs], slabs)
     task = make_task(pairs, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
         if width is not None:
             raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
-    options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
-    plan = None
-    if slabs and max(p.source.size for p in task) <= cells.MOST_ATOMS:
-        plan = plan_cells(task, **options)
-    if plan is None:
-        plan = plan_compact(task, **options)
-    return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
+    plan, strategy = _plan(task, strategy, {"eps": eps, "width": width, "horizon": horizon, "seed": seed})
+    return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start, strategy)
 
 
-def _check_size(atoms: list[int], slabs: bool) -> None:
-    """Before any long computation: is there a construction for so many atoms?"""
-    if sum(atoms) > compact.MOST_ATOMS and not (slabs and max(atoms) <= cells.MOST_ATOMS):
-        raise InputError(
-            f"the sources have {sum(atoms)} atoms, the largest {max(atoms)}: at most {compact.MOST_ATOMS} in all can be matched singly, "
-            f"and clouds of at most {cells.MOST_ATOMS} each cut into slabs (strategy auto, targets of at most half as many atoms); "
-            f"thin the clouds"
+def _plan(task: tuple[Pair, ...], strategy: str, options: dict) -> tuple[Plan, str]:
+    """Strategies "auto", "compact" and "cells": the plan and the strategy that made it."""
+    atoms = sum(p.source.size for p in task)
+    too_many = (
+        f"the sources have {atoms} atoms: at most {compact.MOST_ATOMS} in all can be matched singly; thin the clouds, or use strategy "
+    )
+    if strategy == "compact":
+        if atoms > compact.MOST_ATOMS:
+            raise InputError(f"{too_many}'auto' or 'cells'")
+        return plan_compact(task, **options), "compact"
+    singly = strategy == "auto" and atoms <= compact.MOST_ATOMS
+    if singly and atoms <= _FEW_ATOMS and all(p.source.size == p.target.size for p in task):
+        return plan_compact(task, **options), "compact"
+    cells = quantise_targets(task, options["eps"], options["seed"])
+    worth = 2 * sum(q.measure.size for q in cells) <= atoms and max(q.error for q in cells) <= options["eps"]
+    plan = plan_cells(task, cells=cells, **options) if worth or not singly else None
+    if plan is not None:
+        return plan, "cells"
+    if not singly:
+        raise ConditioningError(
+            "phase cluster: attention cannot bring the sources apart, or slabs of them lie too close for float64 (are two means equal, or "
+            "many atoms nearly so?)" + (f"; {too_many}'compact'" if strategy == "auto" else "; use strategy 'compact'")
         )
+    return plan_compact(task, **options), "compact"
 
 
 def check_free(directory: str | Path, *, force: bool) -> None:

@@ -11,7 +11,14 @@ RAMP = 0.5
 
 
 def staircase(
-    chart: GnomonicChart, direction: np.ndarray, heights: np.ndarray, displacements: np.ndarray, width: int, phase: str
+    chart: GnomonicChart,
+    direction: np.ndarray,
+    heights: np.ndarray,
+    displacements: np.ndarray,
+    width: int,
+    phase: str,
+    *,
+    widest: float = np.inf,
 ) -> list[Segment]:
     r"""Segments that move the points at height eta_k = <a, xi_k> by D_k, for all k, where every D_k is orthogonal to a.
 
@@ -33,6 +40,8 @@ def staircase(
         displacements: D_k in chart coordinates, shape (K, d-1).
         width: neurons of a segment, at least 2.
         phase: name given to the segments.
+        widest: no ramp is wider than this. Ramps as wide as the gaps allow are best for atoms; where the atoms are samples of a density,
+            what lies on a ramp goes astray, and narrow ones are best.
 
     Returns:
         Segments of duration 1: ceil((K - 1 + c)/(width // 2)), c <= 1, of them; none if nothing moves.
@@ -53,7 +62,8 @@ def staircase(
     outwards = [*range(middle, len(gaps)), *range(middle - 1, -1, -1)]
     for k in (k for k in outwards if np.any(rise[k] != 0)):
         side = 1.0 if k >= middle else -1.0
-        low, high = heights[k, 1] + gaps[k] * (1 - RAMP) / 2, heights[k, 1] + gaps[k] * (1 + RAMP) / 2
+        middle_of_gap, half = heights[k, 1] + gaps[k] / 2, min(RAMP * gaps[k], widest) / 2
+        low, high = middle_of_gap - half, middle_of_gap + half
         near, far = (low, high) if side > 0 else (high, low)
         slope = chart.vectors(side * rise[k] / (high - low))
         neurons.append((side * np.stack([axis - near * chart.pole, axis - far * chart.pole]), np.stack([slope, -slope], axis=1)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,15 +17,23 @@ SMALLEST_HOLE = 0.1
 
 @dataclass(frozen=True)
 class Pair:
-    """One source measure, its target (equal atoms merged in both), and where the source atoms should go.
-
-    ``placement.positions`` has a row for each source atom: the best map from source to sphere for W_2 to the target.
-    """
+    """One source measure, its target (equal atoms merged in both), and where the source atoms should go."""
 
     label: str | int
     source: Empirical
     target: Empirical
-    placement: Placement
+    seed: int = 0
+
+    @cached_property
+    def placement(self) -> Placement:
+        """``placement.positions`` has a row for each source atom: the best map from source to sphere for W_2 to the target. A flow moves
+        atoms and never splits them: with as many target atoms as source atoms of equal weight the best map is a bijection (cost 0)."""
+        return best_placement(self.source, self.target, seed=self.seed)
+
+    @property
+    def attainable(self) -> Placement:
+        """The placement, or a quick one if plans were made without it: how close whole atoms can come."""
+        return self.__dict__.get("placement") or best_placement(self.source, self.target, seed=self.seed, quick=True)
 
 
 def make_task(
@@ -34,10 +43,7 @@ def make_task(
     smallest_hole: float = SMALLEST_HOLE,
     origins: tuple[str, str] = ("sources", "targets"),
 ) -> tuple[Pair, ...]:
-    """Check that one Transformer can solve the task, and choose the best map for each pair.
-
-    A flow moves atoms and never splits them: with as many target atoms as source atoms of equal weight the best map is a bijection
-    (cost 0); in general ``transport.best_placement`` chooses it.
+    """Check that one Transformer can solve the task.
 
     Args:
         pairs: (label, source, target); all on the same sphere S^{d-1}, d >= 3.
@@ -68,7 +74,7 @@ def make_task(
                 f"{side}: the supports together cover the sphere: the largest empty cap found has radius {hole.radius:.3g} rad "
                 f"round {center}, and {smallest_hole:g} rad are needed; leave out the points of some cap of that radius"
             )
-    return tuple(Pair(label, s, t, best_placement(s, t, seed=seed)) for label, s, t in merged)
+    return tuple(Pair(label, s, t, seed) for label, s, t in merged)
 
 
 def _check_distinct(pairs: Sequence[tuple[str | int, Empirical, Empirical]], origin: str) -> None:

@@ -6,6 +6,9 @@ from .cost import geodesic_cost as geodesic_cost
 from .coupling import Coupling as Coupling
 from .pointmap import PointMap as PointMap
 from .pointmap import best_point_map as best_point_map
+from .quantise import Quantisation as Quantisation
+from .quantise import coarsest_quantisation as coarsest_quantisation
+from .quantise import quantise as quantise
 from .wasserstein import Transport as Transport
 from .wasserstein import wasserstein2 as wasserstein2
 from .wasserstein import wasserstein_inf as wasserstein_inf
