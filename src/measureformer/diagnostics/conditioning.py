@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..fields import TransformerField, attention
-from ..flows import boost_as_block, exact_flow, line_as_block
+from ..fields import TransformerField, attention, attention_weights
+from ..flows import boost_as_block, constant_field, exact_flow, line_as_block
 from ..geometry import normalize, tangent
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
@@ -56,7 +56,7 @@ def _advance(segment: Segment, x: np.ndarray, weights: np.ndarray, J: np.ndarray
     if method == "line" and (W := line_as_block(f.W, f.U, segment.duration)) is not None:
         return _block(x, J, W, f.U, np.zeros(f.width), probes)
     if method == "boost":
-        return _block(x, J, *boost_as_block(segment.duration * f.W @ np.maximum(f.b, 0)), probes)
+        return _block(x, J, *boost_as_block(segment.duration * constant_field(f)), probes)
     step = segment.duration / 32
     for _ in range(32):
         k1, l1 = _rates(f, x, weights, J, probes)
@@ -88,9 +88,7 @@ def _rates(f: TransformerField, x, weights, J, probes) -> tuple[np.ndarray, np.n
         a = a + center @ f.V.T
         if f.B is not None:
             # D A_B(x) = Cov(x) B, the covariance of the atoms under the softmax weights that x gives them
-            scores = (y @ f.B.T) @ x.T
-            mass = np.exp(scores - scores.max(1, keepdims=True)) * weights
-            mass = mass / mass.sum(1, keepdims=True)
+            mass = attention_weights(y, x, weights, f.B)
             second = (mass @ (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)).reshape(len(y), *f.B.shape)
             center = center[probes]
             Da_J = Da_J + f.V @ (second - center[:, :, None] * center[:, None, :]) @ (f.B @ J)

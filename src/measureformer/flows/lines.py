@@ -1,5 +1,7 @@
 """Lines: perceptron flows in which every ray moves along straight lines, each at its own piecewise-linear speed."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
@@ -37,36 +39,39 @@ def line_flow(
     Raises:
         InputError: the weights do not split into such blocks.
     """
-    blocks = _split(W, U) if blocks is None else blocks
-    alone, together = _alone(blocks), [block for block in blocks if block.size > 1]
-    z = x + perceptron(x, _executed(W[:, alone], U[alone], t), U[alone])
-    for block in together:
-        w, s = _factor(W, block)
-        r, _ = _travel(x @ U[block].T, _along(U[block], w), s, t)
-        z = z + r[..., None] * w
-    return normalize(z)
+    return normalize(line_rays(x, W, U, t, blocks=blocks).z)
 
 
-def line_log_determinant(
+class Rays(NamedTuple):
+    """The rays z(t) through points of the sphere, before they are normalised, and log det Dz(t) of the map z_0 -> z(t)."""
+
+    z: Float[Array, "*batch d"]
+    log_determinant: Float[Array, "*batch"]
+
+
+def line_rays(
     x: Float[Array, "*batch d"],
     W: Float[Array, "d h"],
     U: Float[Array, "h d"],
     t: float = 1.0,
     *,
     blocks: list[np.ndarray] | None = None,
-) -> Float[Array, "*batch"]:
-    r"""log det Dz(t) of the map z_0 -> z(t) of the rays in ``line_flow``, before the normalisation, at the points x.
+) -> Rays:
+    """z(t) of ``line_flow`` (the same arguments), and the determinant of z_0 -> z(t).
 
-    The blocks contribute one factor each, the derivative of a flow on a line, dr(t)/dr(0) = exp of the integral of the slope of its
-    right-hand side along the way: neither w nor the other blocks' gates change what a gate sees. Arguments as in ``line_flow``.
+    The blocks contribute one factor each to the determinant, the derivative of a flow on a line, dr(t)/dr(0) = exp of the integral of the
+    slope of its right-hand side along the way; for neither w nor the gates of another block matter to what a gate sees.
     """
     blocks = _split(W, U) if blocks is None else blocks
-    alone, together = _alone(blocks), [block for block in blocks if block.size > 1]
-    total = t * ((x @ U[alone].T > 0) * (U[alone] * W[:, alone].T).sum(-1)).sum(-1)
-    for block in together:
-        w, s = _factor(W, block)
-        total = total + _travel(x @ U[block].T, _along(U[block], w), s, t)[1]
-    return total
+    alone = np.array([block[0] for block in blocks if block.size == 1], int)
+    z = x + perceptron(x, _executed(W[:, alone], U[alone], t), U[alone])
+    growth = ((x @ U[alone].T > 0) * (t * (U[alone] * W[:, alone].T).sum(-1))).sum(-1)
+    for block in blocks:
+        if block.size > 1:
+            w, s = _factor(W, block)
+            r, more = _travel(x @ U[block].T, _along(U[block], w), s, t)
+            z, growth = z + r[..., None] * w, growth + more
+    return Rays(z, growth)
 
 
 def line_as_block(
@@ -117,10 +122,6 @@ def _split(W, U) -> list[np.ndarray]:
     if blocks is None:
         raise InputError(f"W and U (width {W.shape[1]}) move rays along curves, not along lines: integrate them, as flow does")
     return blocks
-
-
-def _alone(blocks: list[np.ndarray]) -> np.ndarray:
-    return np.array([block[0] for block in blocks if block.size == 1], int)
 
 
 def _rounding(dtype) -> float:
