@@ -1,6 +1,6 @@
 """Densities on the sphere that can be sampled exactly: von Mises-Fisher, uniform on a cap, and mixtures."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import numpy as np
@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..geometry import distance, normalize, tangent
 
 
+@runtime_checkable
 class Density(Protocol):
     """A probability measure with a density with respect to the area of the sphere S^{d-1}."""
 
