@@ -147,7 +147,7 @@ def test_the_uniform_law_under_a_boost():
 def test_jax_and_dimensions():
     theta, source = every_kind(0, 3), VonMisesFisher(np.eye(3)[0], 2.0)
     x = source.sample(np.random.default_rng(0), 4)
-    exact = Schedule(s for s in theta if exact_flow(s))
+    exact = Schedule(s for s in theta if (exact_flow(s) or ("",))[0] in ("boost", "shear", "line"))
     on_jax = mf.log_density(exact, Empirical(jnp.asarray(x)), None, source.log_density)
     assert isinstance(on_jax.points, type(jnp.zeros(1)))
     np.testing.assert_allclose(on_jax.log_density, mf.log_density(exact, Empirical(x), None, source.log_density).log_density, atol=1e-10)

@@ -12,6 +12,7 @@ from .density import log_density as log_density
 from .density import log_density_at as log_density_at
 from .lines import line_as_block as line_as_block
 from .lines import line_blocks as line_blocks
+from .lines import line_differential as line_differential
 from .lines import line_flow as line_flow
 from .lines import line_rays as line_rays
 from .meanfield import meanfield_clock as meanfield_clock
