@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from instances import cap, overlapping_caps
+from instances import cap, fibonacci, overlapping_caps
 
 
 @pytest.fixture
@@ -95,13 +95,6 @@ def test_the_same_source_written_with_other_weights_and_repeated_points(refused_
     doubled = np.concatenate([sources[0], sources[0][:3]])
     weights = [np.full(6, 3.0), np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0])]
     says(refused_arrays([sources[0], doubled], targets, source_weights=weights), "sources.csv", "'a' and 'b'", "same source")
-
-
-def fibonacci(n: int) -> np.ndarray:
-    """n points spread evenly over the sphere."""
-    z = 1 - (2 * np.arange(n) + 1) / n
-    longitude = np.pi * (1 + np.sqrt(5)) * np.arange(n)
-    return np.stack([np.sqrt(1 - z**2) * np.cos(longitude), np.sqrt(1 - z**2) * np.sin(longitude), z], axis=1)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

@@ -21,9 +21,11 @@ _POOR = 2e-8
 _SAMPLE = 400
 
 
-def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
-    """The best attention segment, and the atoms after it (integrated to 1e-13)."""
-    best = _choose(measures, _flow_candidates, seed)
+def separate_by_flow(
+    measures: Sequence[Empirical], seed: int = 0, kept: Sequence[np.ndarray] | None = None
+) -> tuple[Attention, list[np.ndarray]]:
+    """The best attention segment, and the atoms after it (integrated to 1e-13). Only the atoms in ``kept`` need to come apart."""
+    best = _choose(measures, _flow_candidates, seed, kept)
     V, B = best.matrices(measures[0].dimension)
     if best.amount == 0:
         return best, [mu.points for mu in measures]
@@ -35,9 +37,11 @@ def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Atte
     return best, moved
 
 
-def separate_by_layer(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
-    """The best residual attention layer x -> normalize(x + h A_B[mu](x)), and the atoms after it."""
-    best = _choose(measures, _layer_candidates, seed)
+def separate_by_layer(
+    measures: Sequence[Empirical], seed: int = 0, kept: Sequence[np.ndarray] | None = None
+) -> tuple[Attention, list[np.ndarray]]:
+    """The best residual attention layer x -> normalize(x + h A_B[mu](x)), and the atoms after it; ``kept`` as above."""
+    best = _choose(measures, _layer_candidates, seed, kept)
     return best, [attention_layer(mu.points, mu.weights, best.beta, best.amount, best.turns) for mu in measures]
 
 
@@ -51,7 +55,7 @@ def attention_layer(
     return normalize(points + attention(points, points, weights, B) @ (h * V).T)
 
 
-def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Attention:
+def _choose(measures: Sequence[Empirical], candidates, seed: int, kept: Sequence[np.ndarray] | None) -> Attention:
     r"""The candidate with the largest smallest gap; no attention where that is as good.
 
     Symmetry can keep V = I, B = beta I from parting a shared atom x, however long it lasts: x is an axis of symmetry of both measures, or
@@ -59,15 +63,21 @@ def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Attention:
     the gradient of $\log \int e^{\langle z, y \rangle} \mu(dy)$ at z = beta R x, and two different measures have different gradients at
     almost every z; Q turns their difference out of the direction x, along which the sphere does not feel it.
     """
-    sample = [_thin(mu) for mu in measures]
-    best, widest = Attention(0.0, 0.0), quality([mu.points for mu in sample], seed)
+    rows = [_thin(mu) for mu in measures]
+    sample = [Empirical(mu.points[k], mu.weights[k]) for mu, k in zip(measures, rows, strict=True)]
+    stays = [np.ones(len(k), bool) for k in rows] if kept is None else [all_[k] for all_, k in zip(kept, rows, strict=True)]
+
+    def gap_of(points: list[np.ndarray]) -> float:
+        return quality((x[k] for x, k in zip(points, stays, strict=True)), seed)
+
+    best, widest = Attention(0.0, 0.0), gap_of([mu.points for mu in sample])
     if len(measures) == 1:
         return best
     for turns in (None, _turns(measures[0].dimension, seed)):
         if turns is not None and widest > _POOR:
             break
         for amount, points in candidates(sample, turns):
-            gap = quality(points, seed)
+            gap = gap_of(points)
             if gap > 2 * widest if best.amount == 0 else gap > widest:
                 best, widest = amount, gap
     return best
@@ -92,12 +102,11 @@ def quality(points: Iterable[np.ndarray], seed: int) -> float:
     return best_direction(xi, tries=512, refined=0, seed=seed).gap
 
 
-def _thin(mu: Empirical) -> Empirical:
-    """Every k-th atom in lexicographic order, so that atoms shared by two measures tend to be kept in both."""
+def _thin(mu: Empirical) -> np.ndarray:
+    """Rows of every k-th atom in lexicographic order, so that atoms shared by two measures tend to be kept in both."""
     if mu.size <= _SAMPLE:
-        return mu
-    keep = np.lexsort(mu.points.T)[:: -(-mu.size // _SAMPLE)]
-    return Empirical(mu.points[keep], mu.weights[keep])
+        return np.arange(mu.size)
+    return np.lexsort(mu.points.T)[:: -(-mu.size // _SAMPLE)]
 
 
 def _flow_candidates(measures: Sequence[Empirical], turns) -> Iterator[tuple[Attention, list[np.ndarray]]]:

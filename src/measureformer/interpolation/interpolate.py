@@ -21,7 +21,7 @@ from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
-from .task import Pair, make_task
+from .task import Pair, make_task, refuse_cleared
 
 STRATEGIES = ("auto", "compact", "paper")
 Progress = Callable[[str, int, int], None]
@@ -163,10 +163,11 @@ def interpolate(
     pairs = pair_clouds(sources, targets)
     slabs = strategy == "auto" and 2 * targets.size <= sources.size
     _check_size([mu.size for _, mu, _ in pairs], slabs)
-    task = make_task(pairs, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
+    task = make_task(pairs, eps=eps, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
         if width is not None:
             raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
+        refuse_cleared(task)
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}

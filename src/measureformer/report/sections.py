@@ -15,6 +15,8 @@ PAPER = "<a href='https://arxiv.org/abs/2411.04551'>arXiv:2411.04551</a>"
 
 # One sentence for each phase; a phase that is not here is shown by its name alone.
 EXPLANATIONS = {
+    "clear": "The sources fill the sphere. A push away from a cap that holds little mass gathers all the rest in one open hemisphere; "
+    "the atoms of the cap ride along and are given up.",
     "disentangle": "Attention looks at the whole measure, so each measure moves its points in its own way: "
     "points that several measures share come apart.",
     "boost": "A push in one direction gathers everything in one open hemisphere, where a ReLU layer acts as a shear "
