@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..fields import TransformerField, attention
-from ..flows import boost_as_block, exact_flow
+from ..flows import boost_as_block, exact_flow, line_as_block
 from ..geometry import normalize, tangent
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
@@ -25,9 +25,9 @@ class Stretch(NamedTuple):
 def stretch(schedule: Schedule, measures: list[Empirical], *, budget: float = _BUDGET) -> Stretch:
     r"""Singular values of $D\Phi_T[\mu](x) : T_x S \to T_{\Phi_T(x)} S$ at the tokens x of every measure mu.
 
-    Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts and shears by the
-    differential of their closed form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three digits are enough
-    here).
+    Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts, shears and flows along
+    lines that are one residual block by the differential of their closed form; other segments by the fourth-order Runge-Kutta method with
+    32 steps (two or three digits are enough here).
 
     Args:
         schedule: theta on [0, T].
@@ -53,6 +53,8 @@ def _advance(segment: Segment, x: np.ndarray, weights: np.ndarray, J: np.ndarray
     method, f = (found[0] if found else None), segment.field
     if method == "shear":
         return _block(x, J, segment.duration * f.W, f.U, np.zeros(f.width), probes)
+    if method == "line" and (W := line_as_block(f.W, f.U, segment.duration)) is not None:
+        return _block(x, J, W, f.U, np.zeros(f.width), probes)
     if method == "boost":
         return _block(x, J, *boost_as_block(segment.duration * f.W @ np.maximum(f.b, 0)), probes)
     step = segment.duration / 32

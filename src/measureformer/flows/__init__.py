@@ -5,6 +5,10 @@ from .adaptive import integrate as integrate
 from .boost import boost as boost
 from .boost import boost_as_block as boost_as_block
 from .boost import boost_between_caps as boost_between_caps
+from .lines import line_as_block as line_as_block
+from .lines import line_blocks as line_blocks
+from .lines import line_flow as line_flow
+from .lines import line_log_determinant as line_log_determinant
 from .meanfield import meanfield_clock as meanfield_clock
 from .meanfield import meanfield_flow as meanfield_flow
 from .ode import integrate_ode as integrate_ode

@@ -11,6 +11,7 @@ from ..geometry import norm, normalize
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from .boost import boost
+from .lines import line_blocks, line_flow
 from .meanfield import meanfield_flow, rank_one
 from .ode import integrate_ode
 from .shear import is_shear, shear
@@ -22,7 +23,8 @@ class FlowResult:
 
     Attributes:
         measures: the measures at the end, in the order given.
-        methods: how many segments were executed by which method ("boost", "shear", "mean field", "integrated").
+        methods: how many segments were executed by which method ("boost", "shear", "line", "mean field",
+            "integrated").
         drift: the largest | |x| - 1 | of an integrated segment before it was normalised (0 if none was integrated).
         steps: integration steps in all.
     """
@@ -43,8 +45,8 @@ def flow(
 ) -> FlowResult:
     """Carry measures through a schedule, each under its own mean field and all under the same theta.
 
-    Segment by segment, so that an integrator never steps over a switch: boosts, shears and mean-field attention of rank one by their closed
-    forms; anything else by ``integrate_ode``, normalised at the end of the segment.
+    Segment by segment, so that an integrator never steps over a switch: boosts, shears, flows along lines and mean-field attention of rank
+    one by their closed forms; anything else by ``integrate_ode``, normalised at the end of the segment.
 
     Args:
         schedule: theta on [0, T].
@@ -83,6 +85,8 @@ def exact_flow(segment: Segment) -> tuple[str, Callable[[Empirical], np.ndarray]
         return "boost", lambda mu: boost(mu.points, t * w)
     if is_shear(f):
         return "shear", lambda mu: shear(mu.points, f.W, f.U, t)
+    if (blocks := line_blocks(f)) is not None:
+        return "line", lambda mu: line_flow(mu.points, f.W, f.U, t, blocks=blocks)
     if (axis := rank_one(f)) is not None:
         alpha, sign = axis
         return "mean field", lambda mu: meanfield_flow(mu, alpha, t, sign=sign)
