@@ -140,10 +140,10 @@ def test_the_refusal_says_which_eps_would_do(side):
 
 @pytest.mark.slow
 def test_certified(tmp_path):
-    """Seven hundred atoms leave no cap of 0.1 rad; one or two of them are given up."""
-    x = fibonacci(700)
+    """Eight hundred atoms leave no cap of 0.1 rad; one or two of them are given up."""
+    x = fibonacci(800)
     rng = np.random.default_rng(0)
-    sources, targets = [Empirical(x)], [Empirical(cap(NORTH, 0.8, 700, rng))]
+    sources, targets = [Empirical(x)], [Empirical(cap(NORTH, 0.8, 800, rng))]
     assert enclosing_cap(x).complement().radius < 0.1
     with pytest.raises(InputError, match="cover the sphere"):
         interpolate(sources, targets, eps=1e-3)

@@ -17,11 +17,12 @@ from ..schedule import Schedule, save_schedule
 from . import cells, compact
 from . import certificate as certificates
 from .cells import plan_cells
+from .circle import plan_circle
 from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
-from .task import Pair, make_task, refuse_cleared
+from .task import Pair, make_task, refuse_unfit
 
 STRATEGIES = ("auto", "compact", "paper")
 Progress = Callable[[str, int, int], None]
@@ -167,12 +168,12 @@ def interpolate(
     if strategy == "paper":
         if width is not None:
             raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
-        refuse_cleared(task)
+        refuse_unfit(task)
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
-    plan = None
-    if slabs and max(p.source.size for p in task) <= cells.MOST_ATOMS:
+    plan = plan_circle(task, **options) if task[0].source.dimension == 2 else None
+    if plan is None and slabs and max(p.source.size for p in task) <= cells.MOST_ATOMS:
         plan = plan_cells(task, **options)
     if plan is None:
         plan = plan_compact(task, **options)

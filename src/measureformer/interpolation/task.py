@@ -78,6 +78,8 @@ def make_task(
     merged = [(label, source.merged()[0], target.merged()[0]) for label, source, target in pairs]
     _check_distinct(merged, origins[0])
     labels, sources, targets = zip(*merged, strict=True)
+    if dimensions == {2}:  # finitely many points leave gaps, and a gap is enough on a circle
+        return tuple(_pair(label, s, t, None, None, seed) for label, s, t in merged)
     allowed = min(SOURCE_SHARE * eps, MOST_GIVEN_UP), TARGET_SHARE * eps
     hole = _free_cap(labels, sources, smallest_hole, source_price, allowed[0], eps, seed, origins[0])
     rim = _free_cap(labels, targets, smallest_hole, target_price, allowed[1], eps, seed, origins[1])
@@ -116,12 +118,14 @@ def _free_cap(
     )
 
 
-def refuse_cleared(task: Sequence[Pair]) -> None:
-    """For a strategy that gives nothing up.
+def refuse_unfit(task: Sequence[Pair]) -> None:
+    """For strategy "paper".
 
     Raises:
-        InputError: a cap had to be cleared.
+        InputError: d = 2, which the theorem excludes; or a cap had to be cleared, and the strategy gives nothing up.
     """
+    if task[0].source.dimension == 2:
+        raise InputError("d = 2: the theorem needs d >= 3; strategies 'auto' and 'compact' try the circle")
     if any(pair.price > 0 or pair.hole is not None for pair in task):
         raise InputError(
             f"strategy 'paper' needs supports that miss a cap of {SMALLEST_HOLE:g} rad, and these cover the sphere: use strategy 'compact'"
