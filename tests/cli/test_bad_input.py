@@ -51,10 +51,11 @@ def test_zero_cannot_be_normalised(refused_arrays, clouds):
     says(refused_arrays(*clouds, "--normalize"), "sources.csv", "measure a", "zero", "mend or remove")
 
 
-def test_the_circle(refused_arrays):
-    angles = np.linspace(0, 1, 8)
+def test_points_of_a_circle_that_would_have_to_cross(refused_arrays):
+    angles = np.array([0.0, 1.0, 2.0])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    says(refused_arrays([x[:4], x[4:]], [-x[:4], -x[4:]]), "sources.csv", "d = 2", "d >= 3")
+    message = refused_arrays(x[:, None], x[[0, 2, 1], None], source_labels="abc", target_labels="abc")
+    says(message, "d = 2", "d >= 3", "atom 0 of measure 'b' (from the angle 1 to 2)", "atom 0 of measure 'c'", "cross")
 
 
 def test_different_spheres(refused_arrays, clouds):

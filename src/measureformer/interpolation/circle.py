@@ -22,6 +22,8 @@ from .staircase import RAMP
 from .task import Pair, distinct_pairs
 
 SLIDE = "slide"
+# No ramp fits into a smaller gap of the chart in float64.
+_FINEST = 1e-14
 
 
 def plan_circle(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
@@ -79,16 +81,23 @@ def _arc(points: np.ndarray) -> Cap:
 def _match(way: Route, axis, xi, zeta, motion: Motion, pairs: list[Pair], width: int, eps: float) -> Matching:
     """The matching with the widest forced gap that is within eps/3, none if the places are far enough apart."""
     points, weights = [p.source.points for p in pairs], [p.source.weights for p in pairs]
-    natural = float(np.diff(zeta).min(initial=np.inf))
-    attempts = [0.0] if natural > 0 else []
+    source, natural = (float(np.diff(z).min(initial=np.inf)) for z in (xi, zeta))
+    attempts = [0.0] if natural > _FINEST else []
+    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > _FINEST]
+    if source <= _FINEST or not attempts:
+        missing = np.log10(_FINEST / max(min(source, natural), 1e-17))
+        raise ConditioningError(
+            f"phase {SLIDE}: two points or places lie only {min(source, natural):.1e} apart in the chart, and float64 resolves "
+            f"{_FINEST:.0e} at best: {missing:.1f} digits are missing; raise eps or move them apart"
+        )
     best: Matching | None = None
-    for gap in [*attempts, *(min(eps, 4e-3) / 4.0**k for k in range(1, 12))]:
+    for gap in attempts:
         apart = zeta if gap == 0 else spread(zeta, gap)
         segments = between_boosts(way, slide(way.pole, axis, xi, apart, width), width)
         errors = errors_of(segments, points, motion.wanted, weights)
         order = [np.arange(len(x)) for x in points]
         if best is None or errors.max() < best.errors.max():
-            best = Matching(segments, smallest_gap(xi), smallest_gap(apart), gap, order, errors)
+            best = Matching(segments, source, smallest_gap(apart), gap, order, errors)
         if errors.max() <= (eps / 10 if gap == 0 else eps / 3):
             break
     assert best is not None

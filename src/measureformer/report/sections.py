@@ -21,6 +21,8 @@ EXPLANATIONS = {
     "points that several measures share come apart.",
     "boost": "A push in one direction gathers everything in one open hemisphere, where a ReLU layer acts as a shear "
     "that can be written down exactly.",
+    "slide": "On a half circle, seen in its chart, everything beyond a gap between two points moves by one step, from the middle outwards, "
+    "until every gap is as wide as that of the places.",
     "match 1": "Every point has its own height along one direction. A staircase made of ReLUs over these heights moves each point "
     "sideways, by its own step, until its height along a second direction is that of its target.",
     "match 2": "A staircase over these heights, which are right by now, moves each point by what is left.",
@@ -46,9 +48,9 @@ def header(certificate: dict, title: str, names: Sequence[str], shared: int) -> 
     ]
     if shared:
         belong = "1 point belongs" if shared == 1 else f"{shared:,} points belong"
-        sentences.append(
-            f"{belong} to several measures at once and may have to go elsewhere with each: no map of points can do that, attention can."
-        )
+        elsewhere = "and may have to go elsewhere with each: no map of points can do that, attention can."
+        together = "and there is one place for all of them: points keep their order on a circle."
+        sentences.append(f"{belong} to several measures at once {together if schedule['dimension'] == 2 else elsewhere}")
     left = "The largest distance left is W<sub>2</sub> =" if worst is not None else "Executed independently, it does not stay finite."
     sentences.append(left if worst is None else f"{left} {number(worst)} rad.")
     return (
