@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .fields import perceptron as perceptron
     from .flows import flow as flow
     from .flows import integrate as integrate
+    from .flows import log_density as log_density
     from .interpolation import Interpolation as Interpolation
     from .interpolation import interpolate as interpolate
     from .interpolation import verify as verify
@@ -50,7 +51,7 @@ _HOME = {
     "errors": ("ConditioningError", "InputError"),
     "export": ("Network", "load_network"),
     "fields": ("TransformerField", "attention", "perceptron"),
-    "flows": ("flow", "integrate"),
+    "flows": ("flow", "integrate", "log_density"),
     "interpolation": ("Interpolation", "interpolate", "verify"),
     "measures": ("Clouds", "Empirical", "read_clouds", "write_clouds"),
     "schedule": ("Schedule", "Segment", "load_schedule", "save_schedule"),

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..fields import TransformerField, attention
-from ..flows import boost_as_block, exact_flow, line_as_block
-from ..geometry import normalize, tangent
+from ..fields import TransformerField, attention, attention_weights
+from ..flows import boost_as_block, constant_field, exact_flow, line_blocks, line_differential, line_rays
+from ..geometry import norm, normalize, tangent
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 
@@ -26,8 +26,8 @@ def stretch(schedule: Schedule, measures: list[Empirical], *, budget: float = _B
     r"""Singular values of $D\Phi_T[\mu](x) : T_x S \to T_{\Phi_T(x)} S$ at the tokens x of every measure mu.
 
     Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts, shears and flows along
-    lines that are one residual block by the differential of their closed form; other segments by the fourth-order Runge-Kutta method with
-    32 steps (two or three digits are enough here).
+    lines by the differential of their closed form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three
+    digits are enough here).
 
     Args:
         schedule: theta on [0, T].
@@ -53,10 +53,12 @@ def _advance(segment: Segment, x: np.ndarray, weights: np.ndarray, J: np.ndarray
     method, f = (found[0] if found else None), segment.field
     if method == "shear":
         return _block(x, J, segment.duration * f.W, f.U, np.zeros(f.width), probes)
-    if method == "line" and (W := line_as_block(f.W, f.U, segment.duration)) is not None:
-        return _block(x, J, W, f.U, np.zeros(f.width), probes)
+    if method == "line":
+        blocks = line_blocks(f)
+        z = line_rays(x, f.W, f.U, segment.duration, blocks=blocks).z
+        return _normalized(z, line_differential(x[probes], J, f.W, f.U, segment.duration, blocks=blocks), probes)
     if method == "boost":
-        return _block(x, J, *boost_as_block(segment.duration * f.W @ np.maximum(f.b, 0)), probes)
+        return _block(x, J, *boost_as_block(segment.duration * constant_field(f)), probes)
     step = segment.duration / 32
     for _ in range(32):
         k1, l1 = _rates(f, x, weights, J, probes)
@@ -72,11 +74,15 @@ def _block(x, J, W, U, b, probes) -> tuple[np.ndarray, np.ndarray]:
     """normalize(z), z = x + W (U x + b)_+, has the differential P_{z/|z|} (I + W 1{U x + b > 0} U) / |z|. Silent neurons are left out."""
     activation = x @ U.T + b
     z = x + np.maximum(activation, 0) @ W.T
-    length = np.sqrt((z * z).sum(-1, keepdims=True))
-    x, y = z / length, (z / length)[probes]
     gate = activation[probes] > 0
     live = np.any(gate, axis=0)
-    J = J + W[:, live] @ (gate[:, live, None] * (U[live] @ J))
+    return _normalized(z, J + W[:, live] @ (gate[:, live, None] * (U[live] @ J)), probes)
+
+
+def _normalized(z, J, probes) -> tuple[np.ndarray, np.ndarray]:
+    """z/|z|, and the differential of that map after J."""
+    length = norm(z)
+    x, y = z / length, (z / length)[probes]
     return x, (J - y[:, :, None] * (y[:, None, :] @ J)) / length[probes, :, None]
 
 
@@ -88,9 +94,7 @@ def _rates(f: TransformerField, x, weights, J, probes) -> tuple[np.ndarray, np.n
         a = a + center @ f.V.T
         if f.B is not None:
             # D A_B(x) = Cov(x) B, the covariance of the atoms under the softmax weights that x gives them
-            scores = (y @ f.B.T) @ x.T
-            mass = np.exp(scores - scores.max(1, keepdims=True)) * weights
-            mass = mass / mass.sum(1, keepdims=True)
+            mass = attention_weights(y, x, weights, f.B)
             second = (mass @ (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)).reshape(len(y), *f.B.shape)
             center = center[probes]
             Da_J = Da_J + f.V @ (second - center[:, :, None] * center[:, None, :]) @ (f.B @ J)

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
-from ..fields import perceptron
-from ..flows import boost_as_block, exact_flow, line_as_block
+from ..flows import boost_as_block, constant_field, exact_flow, line_as_block
 from ..schedule import Segment
 from .network import ResidualBlock
 
@@ -25,7 +24,7 @@ def as_residual_block(segment: Segment) -> ResidualBlock:
         return ResidualBlock(W=W, U=f.U, phase=segment.phase)
     if method == "boost":
         d, h = f.W.shape
-        w = segment.duration * perceptron(np.zeros(d), f.W, None, f.b)
+        w = segment.duration * constant_field(f)
         W, U, b = np.zeros((d, h)), np.zeros((h, d)), np.zeros(h)
         W[:, :1], U[:1], b[:1] = boost_as_block(w)
         return ResidualBlock(W=W, U=U, b=b, phase=segment.phase)

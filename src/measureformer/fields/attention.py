@@ -28,10 +28,27 @@ def attention(
     References:
         Geshkovski, Rigollet, Ruiz-Balet, arXiv:2411.04551v3, Section 1.
     """
-    xp = namespace(x, points, weights, B)
     if B is None:
+        xp = namespace(x, points, weights)
         return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
+    mass = _masses(x, points, weights, B)
+    return (mass @ points) / mass.sum(-1, keepdims=True)
+
+
+def attention_weights(
+    x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"], B: Float[Array, "d d"]
+) -> Float[Array, "*batch n m"]:
+    r"""The share of each atom in what a point sees, $p_j(x) = w_j e^{\langle B x, y_j \rangle} / \sum_k w_k e^{\langle B x, y_k \rangle}$.
+
+    The derivative of A_B[mu] at x is Cov(x) B with the covariance of the atoms under p(x). Arguments as in ``attention``.
+    """
+    mass = _masses(x, points, weights, B)
+    return mass / mass.sum(-1, keepdims=True)
+
+
+def _masses(x, points, weights, B):
+    """The same up to a factor for each x."""
+    xp = namespace(x, points, weights, B)
     # atoms of weight zero (probes, padding) must not set the scale either
     scores = xp.where(weights[..., None, :] > 0, (x @ B.T) @ xp.swapaxes(points, -1, -2), -xp.inf)
-    mass = xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]
-    return (mass @ points) / mass.sum(-1, keepdims=True)
+    return xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]

@@ -1,12 +1,15 @@
 """Lines: perceptron flows in which every ray moves along straight lines, each at its own piecewise-linear speed."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 
-from .._types import Array, namespace
+from .._types import Array
 from ..errors import InputError
 from ..fields import TransformerField, perceptron
 from ..geometry import normalize
+from .piecewise import exprel, influence, travel
 from .shear import gates_only, interactions
 
 
@@ -37,36 +40,67 @@ def line_flow(
     Raises:
         InputError: the weights do not split into such blocks.
     """
-    blocks = _split(W, U) if blocks is None else blocks
-    alone, together = _alone(blocks), [block for block in blocks if block.size > 1]
-    z = x + perceptron(x, _executed(W[:, alone], U[alone], t), U[alone])
-    for block in together:
-        w, s = _factor(W, block)
-        r, _ = _travel(x @ U[block].T, _along(U[block], w), s, t)
-        z = z + r[..., None] * w
-    return normalize(z)
+    return normalize(line_rays(x, W, U, t, blocks=blocks).z)
 
 
-def line_log_determinant(
+class Rays(NamedTuple):
+    """The rays z(t) through points of the sphere, before they are normalised, and log det Dz(t) of the map z_0 -> z(t)."""
+
+    z: Float[Array, "*batch d"]
+    log_determinant: Float[Array, "*batch"]
+
+
+def line_rays(
     x: Float[Array, "*batch d"],
     W: Float[Array, "d h"],
     U: Float[Array, "h d"],
     t: float = 1.0,
     *,
     blocks: list[np.ndarray] | None = None,
-) -> Float[Array, "*batch"]:
-    r"""log det Dz(t) of the map z_0 -> z(t) of the rays in ``line_flow``, before the normalisation, at the points x.
+) -> Rays:
+    """z(t) of ``line_flow`` (the same arguments), and the determinant of z_0 -> z(t).
 
-    The blocks contribute one factor each, the derivative of a flow on a line, dr(t)/dr(0) = exp of the integral of the slope of its
-    right-hand side along the way: neither w nor the other blocks' gates change what a gate sees. Arguments as in ``line_flow``.
+    The blocks contribute one factor each to the determinant, the derivative of a flow on a line, dr(t)/dr(0) = exp of the integral of the
+    slope of its right-hand side along the way; for neither w nor the gates of another block matter to what a gate sees.
     """
     blocks = _split(W, U) if blocks is None else blocks
-    alone, together = _alone(blocks), [block for block in blocks if block.size > 1]
-    total = t * ((x @ U[alone].T > 0) * (U[alone] * W[:, alone].T).sum(-1)).sum(-1)
-    for block in together:
-        w, s = _factor(W, block)
-        total = total + _travel(x @ U[block].T, _along(U[block], w), s, t)[1]
-    return total
+    alone = np.array([block[0] for block in blocks if block.size == 1], int)
+    z = x + perceptron(x, _executed(W[:, alone], U[alone], t), U[alone])
+    growth = ((x @ U[alone].T > 0) * (t * (U[alone] * W[:, alone].T).sum(-1))).sum(-1)
+    for block in blocks:
+        if block.size > 1:
+            w, s = _factor(W, block)
+            r, more = travel(x @ U[block].T, _along(U[block], w), s, t)
+            z, growth = z + r[..., None] * w, growth + more
+    return Rays(z, growth)
+
+
+def line_differential(
+    x: Float[Array, "n d"],
+    J: Float[Array, "n d m"],
+    W: Float[Array, "d h"],
+    U: Float[Array, "h d"],
+    t: float = 1.0,
+    *,
+    blocks: list[np.ndarray] | None = None,
+) -> Float[Array, "n d m"]:
+    """Dz(t) J for the map z_0 -> z(t) of ``line_rays``, at each of the points x: a block adds w (dr/dz_0)^T J.
+
+    Args:
+        x: points of the sphere.
+        J: m vectors at each of them.
+        W, U, t, blocks: as in ``line_flow``.
+    """
+    blocks = _split(W, U) if blocks is None else blocks
+    alone = np.array([block[0] for block in blocks if block.size == 1], int)
+    gate = (x @ U[alone].T > 0)[..., None]
+    moved = J + _executed(W[:, alone], U[alone], t) @ (gate * (U[alone] @ J))
+    for block in blocks:
+        if block.size > 1:
+            w, s = _factor(W, block)
+            slope = influence(x @ U[block].T, _along(U[block], w), s, t)
+            moved = moved + w[:, None] * (slope[:, None, :] @ (U[block] @ J))
+    return moved
 
 
 def line_as_block(
@@ -119,10 +153,6 @@ def _split(W, U) -> list[np.ndarray]:
     return blocks
 
 
-def _alone(blocks: list[np.ndarray]) -> np.ndarray:
-    return np.array([block[0] for block in blocks if block.size == 1], int)
-
-
 def _rounding(dtype) -> float:
     return 1e3 * float(np.finfo(dtype).eps)
 
@@ -139,67 +169,5 @@ def _along(U, w):
     return interactions(w[:, None], U)[:, 0]
 
 
-def _phi(a):
-    """(e^a - 1) / a."""
-    xp = namespace(a)
-    return xp.where(a == 0, 1, xp.expm1(a) / xp.where(a == 0, 1, a))
-
-
 def _executed(W, U, t):
-    return t * W * _phi(t * (U * W.T).sum(-1))
-
-
-def _travel(a, c, s, t):
-    r"""Solve r' = F(r) = sum_j s_j (a_j + c_j r)_+, r(0) = 0, for time t, for many a at once (neurons on the last axis).
-
-    In the direction of motion, q = |r|, the speed is F_k + beta_k (q - q_k) from the knot q_k on. It gets to the next one, where it is
-    F_{k+1}, after the time (q_{k+1} - q_k) log(F_{k+1} / F_k) / (F_{k+1} - F_k); never, if F_{k+1} = 0.
-
-    Returns:
-        r and log dr(t)/dr(0), of the shape of a without its last axis.
-    """
-    xp = namespace(a, c, s, t)
-    t = xp.asarray(t, a.dtype)
-    s, t = s * xp.sign(t), abs(t)
-    tiny = 4 * a.shape[-1] * xp.finfo(a.dtype).eps  # of a sum of so many terms
-    active = xp.maximum(a, 0)
-    speed = (s * active).sum(-1, keepdims=True)
-    sense = xp.where(speed < 0, -1, 1).astype(a.dtype)
-    speed = xp.where(abs(speed) > tiny * (abs(s) * active).sum(-1, keepdims=True), abs(speed), 0)
-    c = sense * c
-    slope = sense * (s * c * ((a > 0) | ((a == 0) & (c > 0)))).sum(-1, keepdims=True)
-    # A gate that closes takes s_j c_j < 0 from the slope, one that opens adds s_j c_j > 0: it changes by s_j |c_j| either way.
-    ahead = a * c < 0
-    knot = xp.where(ahead, -a / xp.where(ahead, c, 1), xp.inf)
-    order = xp.argsort(knot, -1)
-    knot, change = (xp.take_along_axis(v, order, -1) for v in (knot, xp.where(ahead, sense * s * abs(c), 0)))
-    ahead = xp.isfinite(knot)
-    q = _after_zero(xp.where(ahead, knot, 0))
-    gap = xp.where(ahead, q[..., 1:] - q[..., :-1], 0)
-    slope = slope + _after_zero(xp.cumsum(change, -1))
-    speed = speed + _after_zero(xp.cumsum(slope[..., :-1] * gap, -1))
-    size = (abs(s) * abs(a)).sum(-1, keepdims=True) + (abs(s) * abs(c)).sum(-1, keepdims=True) * q
-    positive = speed > tiny * _after_zero(size[..., 1:])
-    passes = ahead & positive[..., :-1] & positive[..., 1:]
-    here, there = xp.where(passes, speed[..., :-1], 1), xp.where(passes, speed[..., 1:], 1)
-    time = _after_zero(xp.cumsum(xp.where(passes, gap / here * _log_slope(there / here), xp.inf), -1))
-    start, last = speed[..., :1], (time[..., 1:] <= t).sum(-1, keepdims=True)
-    q, speed, slope, time = (xp.take_along_axis(v, last, -1) for v in (q, speed, slope, time))
-    left = t - time
-    r = sense * (q + speed * left * _phi(slope * left))
-    gain = xp.log(xp.where(start > 0, speed, 1) / xp.where(start > 0, start, 1)) + slope * left
-    return r[..., 0], gain[..., 0]
-
-
-def _log_slope(ratio):
-    """log(ratio) / (ratio - 1), for ratio > 0."""
-    xp = namespace(ratio)
-    more = ratio - 1
-    small = abs(more) < 0.5
-    log = xp.where(small, xp.log1p(xp.where(small, more, 0)), xp.log(ratio))
-    return xp.where(more == 0, 1, log / xp.where(more == 0, 1, more))
-
-
-def _after_zero(v):
-    xp = namespace(v)
-    return xp.concatenate([xp.zeros_like(v[..., :1]), v], -1)
+    return t * W * exprel(t * (U * W.T).sum(-1))

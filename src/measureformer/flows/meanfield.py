@@ -36,10 +36,15 @@ def meanfield_clock(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign:
     return integrate_ode(speed, xp.zeros((), mu.points.dtype), 1.0, rtol=tol, atol=tol).value
 
 
+def meanfield_boost(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign: float = 1.0) -> Float[Array, " d"]:
+    """The w of the boost that moves mu, and any passive probe in it, in time t under V = sign * alpha alpha^T: tau(t) alpha/|alpha|."""
+    xp = namespace(mu.points, alpha)
+    return meanfield_clock(mu, alpha, t, sign=sign) * alpha / xp.sqrt((alpha * alpha).sum())
+
+
 def meanfield_flow(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign: float = 1.0) -> Float[Array, "n d"]:
     """The points of mu after time t under V = sign * alpha alpha^T, B = 0: ``boost(x, tau(t) alpha/|alpha|)``."""
-    xp = namespace(mu.points, alpha)
-    return boost(mu.points, meanfield_clock(mu, alpha, t, sign=sign) * alpha / xp.sqrt((alpha * alpha).sum()))
+    return boost(mu.points, meanfield_boost(mu, alpha, t, sign=sign))
 
 
 def rank_one(field: TransformerField) -> tuple[np.ndarray, float] | None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._types import namespace
-from ..fields import TransformerField, perceptron
+from ..fields import TransformerField
 from ..geometry import norm, normalize
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
-from .boost import boost
+from .boost import boost, constant_field
 from .lines import line_blocks, line_flow
 from .meanfield import meanfield_flow, rank_one
 from .ode import integrate_ode
@@ -80,8 +79,7 @@ def exact_flow(segment: Segment) -> tuple[str, Callable[[Empirical], np.ndarray]
     f, t = segment.field, segment.duration
     if f.V is None and f.W is None:
         return "identity", lambda mu: mu.points
-    if f.V is None and (f.U is None or not np.any(np.asarray(f.U))):
-        w = perceptron(namespace(f.W).zeros(f.W.shape[0], f.W.dtype), f.W, None, f.b)
+    if (w := constant_field(f)) is not None:
         return "boost", lambda mu: boost(mu.points, t * w)
     if is_shear(f):
         return "shear", lambda mu: shear(mu.points, f.W, f.U, t)
