@@ -44,12 +44,14 @@ class _Atoms:
         start: how far round the circle from the cut each atom is, in [0, 2 pi).
         options: angles of places that fill its target in that cyclic order, shape (m, n).
         costs: sum of the weights times squared distances, for each option.
+        still: whether all the atoms go to one place, for each option.
     """
 
     rows: np.ndarray
     start: np.ndarray
     options: np.ndarray
     costs: np.ndarray
+    still: np.ndarray
 
 
 def cyclic_places(pairs: Sequence[Pair]) -> Motion:
@@ -127,15 +129,15 @@ def _seen_from(cut: float, pair: Pair, ways: np.ndarray) -> _Atoms:
     shift = int(np.argmin((angle[rows] - cut) % _TURN))
     rows, ways = np.roll(rows, -shift), np.roll(ways, -shift, axis=1)
     costs = _apart(ways, angle[rows]) ** 2 @ pair.source.weights[rows]
-    return _Atoms(rows, (angle[rows] - cut) % _TURN, ways, costs)
+    still = _apart(ways, ways[:, :1]).max(axis=1) <= _SAME
+    return _Atoms(rows, (angle[rows] - cut) % _TURN, ways, costs, still)
 
 
 def _fitting(atoms: _Atoms, zero: float) -> list[int]:
     """The options in which places follow each other in the order of the atoms, seen from ``zero``; the cheapest one if there is none."""
     first, last = atoms.options[:, 0], atoms.options[:, -1]
     round_ = (zero - last) % _TURN + (first - zero) % _TURN
-    still = _apart(atoms.options, first[:, None]).max(axis=1) <= _SAME  # all atoms at one place
-    found = np.flatnonzero(still | (np.abs(round_ - (first - last) % _TURN) <= _SAME))
+    found = np.flatnonzero(atoms.still | (np.abs(round_ - (first - last) % _TURN) <= _SAME))
     return found.tolist() if found.size else [int(atoms.costs.argmin())]
 
 

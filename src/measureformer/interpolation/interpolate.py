@@ -134,7 +134,8 @@ def interpolate(
         eps: the distance allowed, W_2 with geodesic cost, radians.
         strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "auto" does so too, unless the sources have at
             least twice as many atoms as the targets and can be clustered and cut into slabs, one for each target atom. "paper" follows the
-            proof of the theorem phase by phase: for few points only, and without a network.
+            proof of the theorem phase by phase: for few points only, and without a network. On a circle, d = 2, the first two mean boosts
+            and ramps, which need no attention and solve what keeps the cyclic order.
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.

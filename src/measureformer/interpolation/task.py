@@ -83,7 +83,14 @@ def make_task(
     allowed = min(SOURCE_SHARE * eps, MOST_GIVEN_UP), TARGET_SHARE * eps
     hole = _free_cap(labels, sources, smallest_hole, source_price, allowed[0], eps, seed, origins[0])
     rim = _free_cap(labels, targets, smallest_hole, target_price, allowed[1], eps, seed, origins[1])
-    return tuple(_pair(label, s, t, hole, rim, seed) for label, s, t in merged)
+    task = tuple(_pair(label, s, t, hole, rim, seed) for label, s, t in merged)
+    dearest = max(task, key=lambda pair: pair.price)
+    if dearest.price > 0 and dearest.price > sum(allowed):  # places between target atoms may weigh more in the cap than these do
+        raise InputError(
+            f"{origins[1]}: the supports together cover the sphere: to move the places of measure {dearest.label!r} out of a cap costs "
+            f"W_2 = {dearest.price:.2g} rad: raise eps from {eps:g} to {_rounded_up(dearest.price / (SOURCE_SHARE + TARGET_SHARE))}"
+        )
+    return task
 
 
 def _pair(label: str | int, source: Empirical, target: Empirical, hole: Cap | None, rim: Cap | None, seed: int) -> Pair:
