@@ -29,6 +29,7 @@ def test_certified(run, process):
     folder, certificate = run
     assert certificate["passed"] and certificate["schedule"]["dimension"] == certificate["schedule"]["width"] == 2
     assert max(pair["w2_after"] for pair in certificate["pairs"]) <= 1e-6
+    assert set(certificate["paper_budget"].values()) == {None}  # the theorem excludes d = 2
     done = process("verify", "run", cwd=folder)
     assert done.code == 0 and "the certificate holds" in done.out
 
@@ -50,5 +51,5 @@ def test_exported(run, process, kind, name):
 def test_reported(run):
     folder, _ = run
     page = (folder / "run" / "report.html").read_text(encoding="utf-8")
-    assert "points keep their order on a circle" in page and "no map of points can do that" not in page
+    assert "points keep their order on a circle" in page and "no map of points can do that" not in page and "<h3>The paper" not in page
     assert {path.name for path in (folder / "run" / "figures").iterdir()} == {"before-after.png", "phases.png", "distance.png"}

@@ -33,7 +33,8 @@ _ATTEMPTS = 4
 def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
     r"""One theta for all pairs (arXiv:2411.04551, Thm 1.2 for empirical measures), with about 2 K / (width // 2) + 5 segments for K atoms.
 
-    1. One attention segment (V = I, B = beta I) makes the atoms of different measures distinct, shared ones included.
+    1. One attention segment (V = I, B = beta I; turned where symmetry defeats it) makes the atoms of different measures distinct, shared
+       ones included.
     2. A boost, or two, into the standard cap of an open hemisphere.
     3. Two stages of shears (``match``) carry the K atoms to their places, seen through the last boosts.
     4. A boost, or two, out to the targets.

@@ -124,12 +124,14 @@ def pairs_section(certificate: dict, curve: str) -> str:
 def certificate_section(certificate: dict, history: History) -> str:
     """Size of the schedule against the paper's budget."""
     schedule, budget = certificate["schedule"], certificate.get("paper_budget") or {}
+    if not finite(budget.get("total")):
+        budget = {}  # d = 2, which the theorem excludes
     segments = _segments_by_phase(history)
     switches = schedule["switches_by_phase"]
     phases = [("", [text(name), number(segments.get(name)), number(switches.get(name))]) for name in dict.fromkeys([*segments, *switches])]
     rows = [*phases, ("sum", ["together", number(schedule["segments"]), number(schedule["switches"])])]
     paper = [("sum" if name == "total" else "", [text(name), number(value)]) for name, value in budget.items()]
-    bars = _bars(schedule["segments"], budget["total"]) if finite(budget.get("total")) else ""
+    bars = _bars(schedule["segments"], budget["total"]) if budget else ""
     size = pairs(
         [
             ("strategy", text(certificate["strategy"])),
@@ -140,12 +142,15 @@ def certificate_section(certificate: dict, history: History) -> str:
         ]
     )
     ours = f"<div><h3>This schedule</h3>{table(['phase', 'segments', 'switches'], rows)}</div>"
+    counted = f"The numbers for the paper\u2019s construction are counted from the proofs of {PAPER}."
+    if not budget:
+        counted = f"The theorem of {PAPER} needs d \u2265 3, so there is no budget to compare with."
     compared = f"<div><h3>The paper\u2019s construction</h3>{table(['phase', 'segments'], paper)}</div>" if paper else ""
     return (
         "<section><h2>The schedule, against the paper\u2019s budget</h2>"
         "<p>A segment is an interval of time on which the parameters are constant; a switch is a change between two of them, "
         "and the number of switches bounds the depth of the network from below. "
-        f"The numbers for the paper\u2019s construction are counted from the proofs of {PAPER}.</p>"
+        f"{counted}</p>"
         f"{bars}<div class='beside'>{ours}{compared}</div>{size}</section>"
     )
 
