@@ -33,3 +33,10 @@ def subset(d: int, n: int, seed: int):
     axes = np.eye(d)
     x = cap(axes[0], 0.7, n, rng)
     return [Empirical(x), Empirical(x[: n // 2])], [Empirical(cap(-axes[1], 0.6, n, rng)), Empirical(cap(axes[1], 0.6, n // 2, rng))]
+
+
+def fibonacci(n: int) -> np.ndarray:
+    """n points spread evenly over the sphere."""
+    z = 1 - (2 * np.arange(n) + 1) / n
+    longitude = np.pi * (1 + np.sqrt(5)) * np.arange(n)
+    return np.stack([np.sqrt(1 - z**2) * np.cos(longitude), np.sqrt(1 - z**2) * np.sin(longitude), z], axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from instances import cap, overlapping_caps
+from instances import cap, fibonacci, overlapping_caps
 
 
 @pytest.fixture
@@ -51,10 +51,11 @@ def test_zero_cannot_be_normalised(refused_arrays, clouds):
     says(refused_arrays(*clouds, "--normalize"), "sources.csv", "measure a", "zero", "mend or remove")
 
 
-def test_the_circle(refused_arrays):
-    angles = np.linspace(0, 1, 8)
+def test_points_of_a_circle_that_would_have_to_cross(refused_arrays):
+    angles = np.array([0.0, 1.0, 2.0])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    says(refused_arrays([x[:4], x[4:]], [-x[:4], -x[4:]]), "sources.csv", "d = 2", "d >= 3")
+    message = refused_arrays(x[:, None], x[[0, 2, 1], None], source_labels="abc", target_labels="abc")
+    says(message, "d = 2", "d >= 3", "atom 0 of measure 'b' (from the angle 1 to 2)", "atom 0 of measure 'c'", "cross")
 
 
 def test_different_spheres(refused_arrays, clouds):
@@ -95,13 +96,6 @@ def test_the_same_source_written_with_other_weights_and_repeated_points(refused_
     doubled = np.concatenate([sources[0], sources[0][:3]])
     weights = [np.full(6, 3.0), np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0])]
     says(refused_arrays([sources[0], doubled], targets, source_weights=weights), "sources.csv", "'a' and 'b'", "same source")
-
-
-def fibonacci(n: int) -> np.ndarray:
-    """n points spread evenly over the sphere."""
-    z = 1 - (2 * np.arange(n) + 1) / n
-    longitude = np.pi * (1 + np.sqrt(5)) * np.arange(n)
-    return np.stack([np.sqrt(1 - z**2) * np.cos(longitude), np.sqrt(1 - z**2) * np.sin(longitude), z], axis=1)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])

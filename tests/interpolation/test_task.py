@@ -29,8 +29,8 @@ def test_equal_sources_with_different_targets_are_impossible():
 
 
 def test_dimension():
-    with pytest.raises(InputError, match="d = 2"):
-        make_task([("a", cloud(0, d=2), cloud(1, d=2))])
+    with pytest.raises(InputError, match="d = 1"):
+        make_task([("a", Empirical(np.ones((1, 1))), Empirical(-np.ones((1, 1))))])
     with pytest.raises(InputError, match=r"different dimensions \[3, 4\]"):
         make_task([("a", cloud(0, d=3), cloud(1, d=4))])
     with pytest.raises(InputError, match="no pair"):

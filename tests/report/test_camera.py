@@ -95,3 +95,21 @@ def test_shared_points_are_pies_and_arrive_apart():
     assert arrived == [50, 20]
     assert not set(map(id, colors_of(right.collections, 0))) & set(map(id, colors_of(right.collections, 1)))
     assert len(lens) == 1  # Europe is small and off the middle: there is room for a magnifying glass
+
+
+def test_the_circle_is_seen_from_above():
+    angles = np.linspace(0, 5, 7)
+    x = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    axes = principal_axes([x, x[:2]])
+    assert axes.circle and not axes.flat and axes.share == 1
+    mu, nu = Empirical(x), Empirical(-x)
+    history = History(["start", "slide"], np.array([0, 3]), [[x], [-x]], np.array([0, 3]), np.array([0.0, 1.0]), np.array([[1.0], [0.0]]))
+    scene = make_scene(["a"], history, [mu], [nu])
+    (view,) = scene.views([scene.sources])
+    right, up, toward = view.project(scene.sources[0][1])
+    np.testing.assert_allclose(np.stack([right, up], axis=1), x, atol=1e-15)
+    assert (toward == 0).all()
+    with drawing():
+        drawn = before_after(scene, LIGHT)
+    chords = [line for ax in drawn.axes for collection in ax.collections for line in getattr(collection, "get_segments", list)()]
+    assert len(chords) == 7 and all(np.abs(line).max() <= 1 for line in chords)

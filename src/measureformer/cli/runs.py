@@ -123,9 +123,10 @@ def present(certificate: dict, out: Path, report: Path, as_json: bool) -> dict:
     """Show the certificate on stdout, unless JSON was asked for."""
     if not as_json:
         console, schedule, network = Console(), certificate["schedule"], certificate["network"]
+        budget = certificate["paper_budget"]["total"]
         console.print(_pairs_table(certificate["pairs"]))
         console.print(
-            f"{schedule['segments']} segments of width {schedule['width']}; the paper's: {certificate['paper_budget']['total']}. "
+            f"{schedule['segments']} segments of width {schedule['width']}; the paper's: {budget or 'none for d = 2'}. "
             f"sup |theta| = {number(schedule['sup_norm'])} on [0, {schedule['horizon']:g}]. "
             + (f"As a network: {network['layers']} layers." if network else "It yields no network."),
             markup=False,

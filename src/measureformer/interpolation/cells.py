@@ -6,8 +6,8 @@ from ..export import AttentionLayer, Network, as_residual_block
 from ..schedule import Schedule, Segment, balance
 from ..transport import Quantisation, coarsest_quantisation
 from .plan import Plan, check_options
-from .task import Pair, distinct_pairs
-from .thread import Thread, spin
+from .task import Pair, clearing_notes, distinct_pairs, left_of
+from .thread import DOUBT, Thread, spin
 
 # Cells of all targets together; a schedule has about 2/(width // 2) segments a cell.
 MOST_CELLS = 4000
@@ -15,8 +15,6 @@ MOST_CELLS = 4000
 _SHARE = 0.5
 # Targets of so few atoms are not quantised.
 _FEW = 32
-# Beyond it, a note says that fresh samples may be taken for each other.
-_DOUBT = 0.05
 
 
 def quantise_targets(pairs: Sequence[Pair], eps: float, seed: int = 0) -> list[Quantisation]:
@@ -64,8 +62,8 @@ def plan_cells(
         chosen = quantise_targets(pairs, eps, seed)
     else:
         chosen = [cells[next(i for i, p in enumerate(task) if p is pair)] for pair in pairs]
-    sources, targets = [p.source for p in pairs], [p.target for p in pairs]
-    flowing, layered = (spin(sources, targets, chosen, eps=eps, width=width, layers=layers, seed=seed) for layers in (False, True))
+    left = left_of(eps, pairs, placed=False)
+    flowing, layered = (spin(pairs, chosen, eps=left, width=width, layers=layers, seed=seed) for layers in (False, True))
     if flowing is None or layered is None:
         return None
     segments = [step for step in flowing.steps if isinstance(step, Segment)]
@@ -74,11 +72,11 @@ def plan_cells(
         balance(Schedule(segments), horizon),
         Network(tuple(layers)),
         flowing.attention, flowing.matching, layered.attention, layered.matching,
-        _notes(flowing, pairs, chosen, eps),
+        _notes(flowing, chosen, left) + clearing_notes(pairs, placed=False),
     )  # fmt: skip
 
 
-def _notes(thread: Thread, pairs: Sequence[Pair], cells: Sequence[Quantisation], eps: float) -> tuple[str, ...]:
+def _notes(thread: Thread, cells: Sequence[Quantisation], eps: float) -> tuple[str, ...]:
     slabs, floor = sum(len(s.rows) for s in thread.slabs), max(q.error for q in cells)
     spun = f"sources were spun into a thread and cut into {slabs} slabs"
     sizes = [q.measure.size for q in cells]
@@ -90,7 +88,7 @@ def _notes(thread: Thread, pairs: Sequence[Pair], cells: Sequence[Quantisation],
             f"eps = {eps:g} is out of reach: {max(sizes)} cells leave {floor:.2g}; about {needed:.0f} cells a target would be needed, and "
             f"{MOST_CELLS} in all are allowed"
         )
-    if thread.doubt > _DOUBT:
+    if floor > 0 and thread.doubt > DOUBT:
         notes.append(
             f"the means of the sources are known to {thread.doubt:.0%} of their distance only: fresh samples of the same densities may be "
             f"taken for each other; use more samples"

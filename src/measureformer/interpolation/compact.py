@@ -6,14 +6,18 @@ import numpy as np
 
 from ..errors import ConditioningError
 from ..export import AttentionLayer, Network, as_residual_block
+from ..export.network import Layer
 from ..fields import TransformerField
+from ..flows import flow
 from ..geometry import distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment, balance
 from .disentangle import separate_by_flow, separate_by_layer
+from .give_up import CLEAR, opening
+from .hemisphere import boost_segment
 from .match import Matching, match
 from .plan import Plan, check_options
-from .task import Pair, distinct_pairs
+from .task import Pair, clearing_notes, distinct_pairs, left_of
 
 DISENTANGLE = "disentangle"
 # Beyond it schedules take hours to execute.
@@ -22,15 +26,20 @@ MOST_ATOMS = 20_000
 LOOSEN = 0.45
 # A float32 network with smaller errors than this is left as it is; with more atoms than that, loosening does not help float32.
 _GOOD_SINGLE, _MOST_LOOSENED = 1e-3, 1000
+# Searches for directions before a task is refused.
+_ATTEMPTS = 4
 
 
 def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, horizon: float = 1.0, seed: int = 0) -> Plan:
     r"""One theta for all pairs (arXiv:2411.04551, Thm 1.2 for empirical measures), with about 2 K / (width // 2) + 5 segments for K atoms.
 
-    1. One attention segment (V = I, B = beta I) makes the atoms of different measures distinct, shared ones included.
+    1. One attention segment (V = I, B = beta I; turned where symmetry defeats it) makes the atoms of different measures distinct, shared
+       ones included.
     2. A boost, or two, into the standard cap of an open hemisphere.
     3. Two stages of shears (``match``) carry the K atoms to their places, seen through the last boosts.
     4. A boost, or two, out to the targets.
+
+    Where source atoms are given up (``give_up``), a boost first brings the others into a hemisphere; eps is what their price leaves of it.
 
     The network replaces step 1 by one residual attention layer; all the rest are exact residual blocks. Where float32 cannot execute it,
     and can execute it with two more stages (``match`` with ``loosen``), it gets them.
@@ -49,40 +58,50 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
     d = task[0].source.dimension
     width = check_options(d, eps=eps, width=width, horizon=horizon)
     pairs = distinct_pairs(task)
-    measures = [p.source for p in pairs]
-    places = [p.placement.positions for p in pairs]
-    weights = [p.source.weights for p in pairs]
+    left = left_of(eps, pairs)
+    kept = [p.kept for p in pairs]
+    first = [] if pairs[0].hole is None else [boost_segment(opening(pairs[0].hole), width, CLEAR)]
+    measures = flow(Schedule(first), [p.source for p in pairs]).measures
+    places = [p.placement.positions[k] for p, k in zip(pairs, kept, strict=True)]
+    weights = [p.source.weights[k] for p, k in zip(pairs, kept, strict=True)]
 
-    separation, moved = separate_by_flow(measures, seed)
-    _check_separated(moved, pairs)
-    matching = match(moved, places, weights, width=width, eps=eps, seed=seed)
-    _check_executable(matching, pairs, eps)
+    def matched(points: list[np.ndarray], where: str = "") -> tuple[list[np.ndarray], Matching]:
+        points = [x[k] for x, k in zip(points, kept, strict=True)]
+        _check_separated(points, pairs)
+        matching = _best_match(points, places, weights, width=width, eps=left, seed=seed)
+        _check_executable(matching, pairs, left, where)
+        return points, matching
+
+    separation, moved = separate_by_flow(measures, seed, kept)
+    moved, matching = matched(moved)
     attention = []
     if separation.amount > 0:
         V, B = separation.matrices(d)
         attention = [Segment(TransformerField(V=V, B=B), separation.amount, DISENTANGLE)]
-    schedule = balance(Schedule(attention + matching.segments), horizon)
+    schedule = balance(Schedule([*first, *attention, *matching.segments]), horizon)
 
+    # Without attention schedule and network are the same maps.
+    layer_separation, layer_moved, layer_matching = separation, moved, matching
+    layers: list[Layer] = [*map(as_residual_block, first)]
     if separation.amount > 0:
-        layer_separation, layer_moved = separate_by_layer(measures, seed)
-        V, B = layer_separation.matrices(d)
-        first = [AttentionLayer(layer_separation.amount * V, B, DISENTANGLE)]
-    else:
-        layer_separation, layer_moved, first = separation, moved, []
+        layer_separation, layer_moved = separate_by_layer(measures, seed, kept)
+        layer_moved, layer_matching = matched(layer_moved, "network, ")
+        if layer_separation.amount > 0:
+            V, B = layer_separation.matrices(d)
+            layers += [AttentionLayer(layer_separation.amount * V, B, DISENTANGLE)]
 
     def network_of(m: Matching) -> Network:
-        return Network((*first, *map(as_residual_block, m.segments)))
+        return Network((*layers, *map(as_residual_block, m.segments)))
 
-    options = {"width": width, "eps": eps, "seed": seed}
-    # Without attention schedule and network are the same maps.
-    layer_matching = match(layer_moved, places, weights, **options) if first else matching
     network = network_of(layer_matching)
-    notes = _notes(matching, eps)
-    single = _single_precision_error(network, measures, places, layer_matching.order)
+    notes = _notes(matching, left) + clearing_notes(pairs)
+    sources = [p.source for p in pairs]
+    single = _single_precision_error(network, sources, kept, places, layer_matching.order)
     if single > max(eps, _GOOD_SINGLE) and sum(map(len, places)) <= _MOST_LOOSENED:
-        loose = match(layer_moved, places, weights, loosen=LOOSEN, **options)
+        loose = match(layer_moved, places, weights, loosen=LOOSEN, width=width, eps=left, seed=seed)
         other = network_of(loose)
-        if (better := _single_precision_error(other, measures, places, loose.order)) < single / 10 and loose.errors.max() <= eps:
+        better = _single_precision_error(other, sources, kept, places, loose.order)
+        if better < single / 10 and loose.errors.max() <= left:
             notes += (
                 f"the network has two more stages than the schedule: in float32 it then errs by {better:.1e} rad instead of {single:.1e}",
             )
@@ -90,13 +109,28 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
     return Plan(schedule, network, separation, matching, layer_separation, layer_matching, notes)
 
 
-def _single_precision_error(network: Network, measures: list[Empirical], places: list[np.ndarray], order: list[np.ndarray]) -> float:
+def _best_match(
+    points: list[np.ndarray], places: list[np.ndarray], weights: list[np.ndarray], *, width: int, eps: float, seed: int
+) -> Matching:
+    """``match``; where its errors exceed eps, the best of a few searches for directions."""
+    best = match(points, places, weights, width=width, eps=eps, seed=seed)
+    for attempt in range(1, _ATTEMPTS):
+        if best.errors.max() <= eps:
+            break
+        other = match(points, places, weights, width=width, eps=eps, seed=seed + 101 * attempt)
+        best = min(best, other, key=lambda m: m.errors.max())
+    return best
+
+
+def _single_precision_error(
+    network: Network, measures: list[Empirical], kept: list[np.ndarray], places: list[np.ndarray], order: list[np.ndarray]
+) -> float:
     """The largest root mean square distance of a measure's atoms to their places after the network in float32; infinite if it overflows."""
     worst = 0.0
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for mu, y, k in zip(measures, places, order, strict=True):
-            off = distance(network(mu.points, mu.weights, np.float32).astype(float), y[k])
-            worst = max(worst, float(np.sqrt(mu.weights @ off**2)) if np.isfinite(off).all() else np.inf)
+        for mu, stays, y, k in zip(measures, kept, places, order, strict=True):
+            off = distance(network(mu.points, mu.weights, np.float32).astype(float)[stays], y[k])
+            worst = max(worst, float(np.sqrt(mu.weights[stays] @ off**2)) if np.isfinite(off).all() else np.inf)
     return worst
 
 
@@ -109,19 +143,20 @@ def _check_separated(moved: list[np.ndarray], pairs: list[Pair]) -> None:
         i, j = owner[twin[clash[0]]], owner[clash[0]]
         raise ConditioningError(
             f"phase {DISENTANGLE}: attention leaves an atom of measure {pairs[i].label!r} and one of {pairs[j].label!r} at the same "
-            f"float64 point; the two sources differ too little to be told apart in 16 digits"
+            f"float64 point; the two sources differ too little to be told apart in 16 digits: move the closest atoms apart"
         )
 
 
-def _check_executable(matching: Matching, pairs: list[Pair], eps: float) -> None:
+def _check_executable(matching: Matching, pairs: list[Pair], eps: float, where: str = "") -> None:
     worst = int(matching.errors.argmax())
     if matching.errors[worst] <= eps:
         return
     stage, gap = ("match 1", matching.source_gap) if matching.source_gap <= matching.target_gap else ("match 2", matching.target_gap)
     missing = np.log10(matching.errors[worst] / eps)
     raise ConditioningError(
-        f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 rounding then moves measure {pairs[worst].label!r} by "
-        f"{matching.errors[worst]:.1e} rad where eps = {eps:g} is allowed: {missing:.1f} digits are missing; raise eps or thin the clouds"
+        f"{where}phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 rounding then moves measure "
+        f"{pairs[worst].label!r} by {matching.errors[worst]:.1e} rad where {eps:g} is allowed: {missing:.1f} digits are missing; "
+        f"raise eps or thin the clouds"
     )
 
 

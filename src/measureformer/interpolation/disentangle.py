@@ -15,13 +15,17 @@ from .plan import Attention
 BETAS = (0.0, 1.0, 2.0, 4.0, 8.0)
 TIMES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 STEPS = (0.25, 0.5, 1.0, 2.0)
+# A smallest gap that float64 cannot resolve safely (see ``match``): below it turned attention is tried as well.
+_POOR = 2e-8
 # Attention costs n^2 an evaluation; amounts are compared on at most this many atoms of each measure.
 _SAMPLE = 400
 
 
-def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
-    """The best attention segment, and the atoms after it (integrated to 1e-13)."""
-    best = _choose(measures, _flow_candidates, seed)
+def separate_by_flow(
+    measures: Sequence[Empirical], seed: int = 0, kept: Sequence[np.ndarray] | None = None
+) -> tuple[Attention, list[np.ndarray]]:
+    """The best attention segment, and the atoms after it (integrated to 1e-13). Only the atoms in ``kept`` need to come apart."""
+    best = _choose(measures, _flow_candidates, seed, kept)
     V, B = best.matrices(measures[0].dimension)
     if best.amount == 0:
         return best, [mu.points for mu in measures]
@@ -33,31 +37,56 @@ def separate_by_flow(measures: Sequence[Empirical], seed: int = 0) -> tuple[Atte
     return best, moved
 
 
-def separate_by_layer(measures: Sequence[Empirical], seed: int = 0) -> tuple[Attention, list[np.ndarray]]:
-    """The best residual attention layer x -> normalize(x + h A_B[mu](x)), and the atoms after it."""
-    best = _choose(measures, _layer_candidates, seed)
-    return best, [attention_layer(mu.points, mu.weights, best.beta, best.amount) for mu in measures]
+def separate_by_layer(
+    measures: Sequence[Empirical], seed: int = 0, kept: Sequence[np.ndarray] | None = None
+) -> tuple[Attention, list[np.ndarray]]:
+    """The best residual attention layer x -> normalize(x + h A_B[mu](x)), and the atoms after it; ``kept`` as above."""
+    best = _choose(measures, _layer_candidates, seed, kept)
+    return best, [attention_layer(mu.points, mu.weights, best.beta, best.amount, best.turns) for mu in measures]
 
 
-def attention_layer(points: np.ndarray, weights: np.ndarray, beta: float, h: float) -> np.ndarray:
-    """x -> normalize(x + h A_B[mu](x)) with B = beta I, at the atoms of mu."""
+def attention_layer(
+    points: np.ndarray, weights: np.ndarray, beta: float, h: float, turns: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
+    """x -> normalize(x + h V A_B[mu](x)) at the atoms of mu, with V = I, B = beta I, or V = Q, B = beta R for ``turns`` = (Q, R)."""
     if h == 0:
         return points
-    B = beta * np.eye(points.shape[1]) if beta else None
-    return normalize(points + h * attention(points, points, weights, B))
+    V, B = Attention(beta, h, turns).matrices(points.shape[1])
+    return normalize(points + attention(points, points, weights, B) @ (h * V).T)
 
 
-def _choose(measures: Sequence[Empirical], candidates, seed: int) -> Attention:
-    """The candidate with the largest smallest gap; no attention where that is as good."""
-    sample = [_thin(mu) for mu in measures]
-    best, widest = Attention(0.0, 0.0), quality([mu.points for mu in sample], seed)
+def _choose(measures: Sequence[Empirical], candidates, seed: int, kept: Sequence[np.ndarray] | None) -> Attention:
+    r"""The candidate with the largest smallest gap; no attention where that is as good.
+
+    Symmetry can keep V = I, B = beta I from parting a shared atom x, however long it lasts: x is an axis of symmetry of both measures, or
+    both see their attention along x itself. Turned attention V = Q, B = beta R has no such exceptions for almost all Q and R: A_B[mu](x) is
+    the gradient of $\log \int e^{\langle z, y \rangle} \mu(dy)$ at z = beta R x, and two different measures have different gradients at
+    almost every z; Q turns their difference out of the direction x, along which the sphere does not feel it.
+    """
+    rows = [_thin(mu) for mu in measures]
+    sample = [Empirical(mu.points[k], mu.weights[k]) for mu, k in zip(measures, rows, strict=True)]
+    stays = [np.ones(len(k), bool) for k in rows] if kept is None else [all_[k] for all_, k in zip(kept, rows, strict=True)]
+
+    def gap_of(points: list[np.ndarray]) -> float:
+        return quality((x[k] for x, k in zip(points, stays, strict=True)), seed)
+
+    best, widest = Attention(0.0, 0.0), gap_of([mu.points for mu in sample])
     if len(measures) == 1:
         return best
-    for beta, amount, points in candidates(sample):
-        gap = quality(points, seed)
-        if gap > 2 * widest if best.amount == 0 else gap > widest:
-            best, widest = Attention(beta, amount), gap
+    for turns in (None, _turns(measures[0].dimension, seed)):
+        if turns is not None and widest > _POOR:
+            break
+        for amount, points in candidates(sample, turns):
+            gap = gap_of(points)
+            if gap > 2 * widest if best.amount == 0 else gap > widest:
+                best, widest = amount, gap
     return best
+
+
+def _turns(d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two random orthogonal matrices."""
+    rng = np.random.default_rng(seed)
+    return np.linalg.qr(rng.normal(size=(d, d)))[0], np.linalg.qr(rng.normal(size=(d, d)))[0]
 
 
 def quality(points: Iterable[np.ndarray], seed: int) -> float:
@@ -73,28 +102,27 @@ def quality(points: Iterable[np.ndarray], seed: int) -> float:
     return best_direction(xi, tries=512, refined=0, seed=seed).gap
 
 
-def _thin(mu: Empirical) -> Empirical:
-    """Every k-th atom in lexicographic order, so that atoms shared by two measures tend to be kept in both."""
+def _thin(mu: Empirical) -> np.ndarray:
+    """Rows of every k-th atom in lexicographic order, so that atoms shared by two measures tend to be kept in both."""
     if mu.size <= _SAMPLE:
-        return mu
-    keep = np.lexsort(mu.points.T)[:: -(-mu.size // _SAMPLE)]
-    return Empirical(mu.points[keep], mu.weights[keep])
+        return np.arange(mu.size)
+    return np.lexsort(mu.points.T)[:: -(-mu.size // _SAMPLE)]
 
 
-def _flow_candidates(measures: Sequence[Empirical]) -> Iterator[tuple[float, float, list[np.ndarray]]]:
+def _flow_candidates(measures: Sequence[Empirical], turns) -> Iterator[tuple[Attention, list[np.ndarray]]]:
     """Fourth-order Runge-Kutta with four steps to the unit of time: enough to compare."""
     for beta in BETAS:
-        B = beta * np.eye(measures[0].dimension) if beta else None
+        V, B = Attention(beta, 0.0, turns).matrices(measures[0].dimension)
         points, time = [mu.points for mu in measures], 0.0
         for goal in TIMES:
-            points = [_runge_kutta(x, mu.weights, B, goal - time) for x, mu in zip(points, measures, strict=True)]
+            points = [_runge_kutta(x, mu.weights, V, B, goal - time) for x, mu in zip(points, measures, strict=True)]
             time = goal
-            yield beta, goal, points
+            yield Attention(beta, goal, turns), points
 
 
-def _runge_kutta(x: np.ndarray, weights: np.ndarray, B: np.ndarray | None, step: float) -> np.ndarray:
+def _runge_kutta(x: np.ndarray, weights: np.ndarray, V: np.ndarray, B: np.ndarray | None, step: float) -> np.ndarray:
     def v(y):
-        return tangent(y, attention(y, y, weights, B))
+        return tangent(y, attention(y, y, weights, B) @ V.T)
 
     k1 = v(x)
     k2 = v(x + step / 2 * k1)
@@ -103,7 +131,7 @@ def _runge_kutta(x: np.ndarray, weights: np.ndarray, B: np.ndarray | None, step:
     return normalize(x + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
 
 
-def _layer_candidates(measures: Sequence[Empirical]) -> Iterator[tuple[float, float, list[np.ndarray]]]:
+def _layer_candidates(measures: Sequence[Empirical], turns) -> Iterator[tuple[Attention, list[np.ndarray]]]:
     for beta in BETAS:
         for h in STEPS:
-            yield beta, h, [attention_layer(mu.points, mu.weights, beta, h) for mu in measures]
+            yield Attention(beta, h, turns), [attention_layer(mu.points, mu.weights, beta, h, turns) for mu in measures]

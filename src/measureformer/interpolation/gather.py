@@ -48,7 +48,14 @@ class Gathered:
 
 
 def gather(
-    measures: Sequence[Empirical], chart: GnomonicChart, *, width: int, layers: bool = False, smallest: float = np.inf, seed: int = 0
+    measures: Sequence[Empirical],
+    kept: Sequence[np.ndarray],
+    chart: GnomonicChart,
+    *,
+    width: int,
+    layers: bool = False,
+    smallest: float = np.inf,
+    seed: int = 0,
 ) -> Gathered | None:
     r"""The least attention V = I, B = 0 after which wide gaps tell the measures apart, and their separation along one direction.
 
@@ -58,7 +65,8 @@ def gather(
     a staircase then puts one behind the other; and ``recentre`` takes the noise out again along a second direction.
 
     Args:
-        measures: in the hemisphere of the chart.
+        measures: all atoms.
+        kept: for each measure, which of them are planned for; these lie in the hemisphere of the chart.
         chart: of that hemisphere.
         width: neurons of a segment.
         layers: residual attention layers (for the network) instead of the attention flow.
@@ -68,20 +76,23 @@ def gather(
     Returns:
         None if no amount of attention does it: two measures have the same mean, up to float64.
     """
-    latest = _LATEST - min(np.log(smallest), 0.0)
-    for k, points in enumerate(_contractions([mu.points for mu in measures], measures, layers, round(latest / _TIME_STEP))):
-        xi = [chart.coordinates(x) for x in points]
-        size = max(_size(x, mu.weights) for x, mu in zip(xi, measures, strict=True))
-        means = np.array([mu.weights @ x for mu, x in zip(measures, xi, strict=True)])
+    latest, noise = _LATEST - min(np.log(smallest), 0.0), 0.0
+    for step, points in enumerate(_contractions([mu.points for mu in measures], measures, layers, round(latest / _TIME_STEP))):
+        xi = [chart.coordinates(x[k]) for x, k in zip(points, kept, strict=True)]
+        weights = [mu.weights[k] / mu.weights[k].sum() for mu, k in zip(measures, kept, strict=True)]
+        size = max(map(_size, xi, weights))
+        if step == 0:  # clusters shrink, and what their means are off does not
+            noise = max(_size(x, w) * float(np.sqrt((w**2).sum())) for x, w in zip(xi, weights, strict=True))
+        means = np.array([w @ x for w, x in zip(weights, xi, strict=True)])
         if size > smallest or _closest(means) < 2 * size:
             continue
         lanes = best_lanes(means, seed=seed)
         spread, clear = _in_line(chart, lanes, xi, width)
         if clear:
             moved = flow(Schedule(spread), [mu.moved(x) for mu, x in zip(measures, points, strict=True)]).measures
-            amount = k * (_LAYER_STEP if layers else _TIME_STEP)
+            amount = step * (_LAYER_STEP if layers else _TIME_STEP)
             steps = [*_clustering(amount, chart.pole.size, layers), *spread]
-            return Gathered(steps, [mu.points for mu in moved], lanes.along, amount, _doubt(xi, measures, lanes))
+            return Gathered(steps, [mu.points for mu in moved], lanes.along, amount, noise / lanes.gap)
     return None
 
 
@@ -105,11 +116,6 @@ def _in_line(chart: GnomonicChart, lanes: Lanes, xi: list[np.ndarray], width: in
     order = np.argsort(low + shift[lanes.lane])
     gaps += list((low + shift[lanes.lane])[order][1:] - (high + shift[lanes.lane])[order][:-1])
     return segments, min(gaps, default=np.inf) >= _APART * max(widths)
-
-
-def _doubt(xi: list[np.ndarray], measures: Sequence[Empirical], lanes: Lanes) -> float:
-    noise = max(float(_size(x, mu.weights) * np.sqrt((mu.weights**2).sum())) for x, mu in zip(xi, measures, strict=True))
-    return noise / lanes.gap
 
 
 def _closest(means: np.ndarray) -> float:
@@ -155,7 +161,7 @@ def recentre(
 
     Args:
         gathered: from ``gather``.
-        measures: as there (their weights are used).
+        measures: all atoms, as there (their weights are used).
         chart: as there.
         direction: c, a unit vector of the chart orthogonal to ``gathered.across``.
         layers: residual attention layers instead of the flow.

@@ -53,7 +53,11 @@ def route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
         targets: likewise, shape (m, d).
         seed: see ``enclosing_cap``.
     """
-    start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
+    return route_between(enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed))
+
+
+def route_between(start: Cap, goal: Cap) -> Route:
+    """The route from a cap that holds the sources to one that holds the targets; see ``route``."""
     arc = log(start.center, goal.center)
     if np.linalg.norm(arc) < 1e-9 and start.center @ goal.center < 0:  # antipodes: any great circle will do
         across = tangent(start.center, np.eye(len(arc))[np.argmin(np.abs(start.center))])

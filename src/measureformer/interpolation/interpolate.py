@@ -17,11 +17,12 @@ from ..schedule import Schedule, save_schedule
 from . import certificate as certificates
 from . import compact
 from .cells import plan_cells, quantise_targets
+from .circle import plan_circle
 from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
-from .task import Pair, make_task
+from .task import Pair, make_task, refuse_unfit
 
 STRATEGIES = ("auto", "compact", "cells", "paper")
 # So many atoms in all are matched singly, and exactly, if there are as many target atoms.
@@ -134,7 +135,8 @@ def interpolate(
         strategy: "compact" matches atom by atom (attention, boosts, two stages of shears). "cells" quantises the targets and cuts the
             sources into slabs, one for each cell: for sources of many atoms, or samples of densities. "auto" chooses: up to 1000 atoms
             with as many target atoms are matched singly; otherwise cells are taken if half as many of them as there are source atoms
-            suffice for eps. "paper" follows the proof of the theorem phase by phase: for few points only, and without a network.
+            suffice for eps. "paper" follows the proof of the theorem phase by phase: for few points only, and without a network. On a
+            circle, d = 2, all but it mean boosts and ramps, which need no attention and solve what keeps the cyclic order.
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
@@ -162,10 +164,11 @@ def interpolate(
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     pairs = pair_clouds(sources, targets)
-    task = make_task(pairs, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
+    task = make_task(pairs, eps=eps, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
         if width is not None:
             raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
+        refuse_unfit(task)
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     plan, strategy = _plan(task, strategy, {"eps": eps, "width": width, "horizon": horizon, "seed": seed})
@@ -174,6 +177,8 @@ def interpolate(
 
 def _plan(task: tuple[Pair, ...], strategy: str, options: dict) -> tuple[Plan, str]:
     """Strategies "auto", "compact" and "cells": the plan and the strategy that made it."""
+    if task[0].source.dimension == 2:
+        return plan_circle(task, **options), "compact"
     atoms = sum(p.source.size for p in task)
     too_many = (
         f"the sources have {atoms} atoms: at most {compact.MOST_ATOMS} in all can be matched singly; thin the clouds, or use strategy "

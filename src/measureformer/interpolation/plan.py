@@ -12,14 +12,19 @@ from .match import Matching
 
 @dataclass(frozen=True)
 class Attention:
-    """An amount of attention with V = I, B = beta I: a time s of the flow, or residual layers with steps that add up to it; 0 is none."""
+    """An amount of attention with V = I, B = beta I: a time s of the flow, or residual layers with steps that add up to it; 0 is none.
+
+    With ``turns`` = (Q, R), orthogonal matrices, it is V = Q, B = beta R instead.
+    """
 
     beta: float
     amount: float
+    turns: tuple[np.ndarray, np.ndarray] | None = None
 
     def matrices(self, d: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(V, B) = (I, beta I); B is None for beta = 0."""
-        return np.eye(d), self.beta * np.eye(d) if self.beta else None
+        """(V, B) = (I, beta I), or (Q, beta R) with ``turns``; B is None for beta = 0."""
+        V, R = self.turns or (np.eye(d), np.eye(d))
+        return V, self.beta * R if self.beta else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from ..transport import Quantisation
+from .fold import fold
 from .gather import Gathered, gather, recentre
+from .give_up import CLEAR, opening
 from .heights import best_direction, smallest_gap, spread
 from .hemisphere import Route, boost_segment, route
 from .hinge import hinges
@@ -19,6 +21,7 @@ from .match import Matching
 from .plan import Attention
 from .slabs import Slabs, cut, cut_ends
 from .staircase import staircase
+from .task import Pair
 
 # The thread lies in [-_HALF, _HALF] along c; between two measures there is so much room, relative to the longest of them.
 _HALF, _PAD = 1.5, 0.5
@@ -33,6 +36,8 @@ _GAPS, _MOVED = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0), 0.1
 # Contracted directions keep so much of eps, and of the smallest gap.
 _FLAT = 1e-3
 _DIRECTIONS = 16
+# Means of samples that are known to a larger part of their distance only are too close.
+DOUBT = 0.05
 # The schedule is executed on so many atoms of each measure to measure its errors.
 _SAMPLE = 2000
 
@@ -57,20 +62,13 @@ class Thread:
 
 
 def spin(
-    sources: Sequence[Empirical],
-    targets: Sequence[Empirical],
-    cells: Sequence[Quantisation],
-    *,
-    eps: float,
-    width: int,
-    layers: bool = False,
-    seed: int = 0,
+    pairs: Sequence[Pair], cells: Sequence[Quantisation], *, eps: float, width: int, layers: bool = False, seed: int = 0
 ) -> Thread | None:
     """The steps that carry every source to its target; see ``cells.plan_cells`` for what they are.
 
     Args:
-        sources, targets: N pairs, all sources different.
-        cells: a quantisation of each target.
+        pairs: with different sources.
+        cells: a quantisation of each target ``within_reach``.
         eps: W_2 allowed, radians: sets how far directions are contracted and places moved apart.
         width: neurons of a segment.
         layers: attention layers (for the network) instead of attention segments.
@@ -79,48 +77,70 @@ def spin(
     Returns:
         None if the measures cannot be gathered or some cut would be too narrow for float64.
     """
-    way = route(np.concatenate([mu.points for mu in sources]), np.concatenate([q.measure.points for q in cells]), seed=seed)
+    kept = [p.kept for p in pairs]
+    start, entered, way = _enter(pairs, kept, cells, width, seed)
     chart = GnomonicChart(way.pole)
-    entered = [mu.moved(way.enter(mu.points)) for mu in sources]
     alone = all(q.measure.size == 1 for q in cells)
-    gathered = gather(entered, chart, width=width, layers=layers, smallest=eps / 8 if alone else np.inf, seed=seed)
+    options = {"width": width, "layers": layers, "smallest": eps / 8 if alone else np.inf, "seed": seed}
+    gathered = gather(entered, kept, chart, **options)
+    sampled = any(q.error for q in cells)
+    if gathered is None or (sampled and gathered.doubt > DOUBT):  # means are equal, or nearly so: a fold makes them different
+        bent = fold(entered, kept, chart, width=width, seed=seed)
+        folded = flow(Schedule(bent), entered).measures
+        other = gather(folded, kept, chart, **options)
+        if other is not None and (gathered is None or other.doubt < gathered.doubt):
+            gathered, start, entered = other, [*start, *bent], folded
     if gathered is None:
         return None
-    attention = Attention(0.0, gathered.amount)
     if alone:  # a slab is a whole measure, and attention has made it as small as it has to be
-        along, spun, steps, before = gathered.across, _moved(entered, gathered.points), gathered.steps, []
+        along, points, steps = gathered.across, gathered.points, gathered.steps
     else:
-        along = _along(gathered, entered, chart, cells, seed)
-        more, points = recentre(gathered, entered, chart, along, layers=layers) if len(sources) > 1 else ([], gathered.points)
+        along = _along(gathered, pairs, kept, chart, cells, seed)
+        more, points = recentre(gathered, entered, chart, along, layers=layers) if len(pairs) > 1 else ([], gathered.points)
         steps = [*gathered.steps, *more]
-        before, spun = _spun(_moved(entered, points), chart, gathered.across, along, eps, width)
+    sources = [Empirical(p.source.points[k], p.source.weights[k]) for p, k in zip(pairs, kept, strict=True)]
+    spun = [mu.moved(x[k]) for mu, x, k in zip(sources, points, kept, strict=True)]
+    before: list[Segment] = []
+    if not alone:
+        before, spun = _spun(spun, chart, gathered.across, along, eps, width)
+
     zeta = [chart.coordinates(way.leave_inverse(q.measure.points)) for q in cells]
     gate = _gate(np.concatenate(zeta), along, seed)
-    heights = [chart.coordinates(mu.points) @ along for mu in spun]
-    widest = 2 * _HALF * (_ASTRAY * eps) ** 2 / sum(q.measure.size for q in cells) if any(q.error for q in cells) else np.inf
-    room = min(max(2 * widest, 4 * _NARROWEST), _ROOM)
+    widest = 2 * _HALF * (_ASTRAY * eps) ** 2 / sum(q.measure.size for q in cells) if sampled else np.inf
+    room = min(max(2 * widest, 4 * _NARROWEST), _ROOM) if sampled else 4 * _NARROWEST
     slabs = [
-        cut(mu, h, nu, q, np.argsort(z @ gate, kind="stable"), gap=room if q.error else 4 * _NARROWEST, seed=seed)
-        for mu, h, nu, q, z in zip(sources, heights, targets, cells, zeta, strict=True)
+        cut(mu, chart.coordinates(x.points) @ along, p.within_reach, q, np.argsort(z @ gate, kind="stable"), gap=room, seed=seed)
+        for mu, x, p, q, z in zip(sources, spun, pairs, cells, zeta, strict=True)
     ]
     found = _place(chart, way, slabs, spun, along, gate, alone, eps, width, widest)
     if found is None:
         return None
     matched, gaps, forced = found
-    inward = [boost_segment(w, width, "boost") for w in way.inward]
     outward = [boost_segment(w, width, "boost back") for w in way.outward]
-    rest = [*before, *matched, *outward]
     errors = _errors([*matched, *outward], spun, slabs)
     order = [_piece_of(s, mu.size) for s, mu in zip(slabs, sources, strict=True)]
-    matching = Matching([*inward, *rest], gaps[0], gaps[1], forced, order, errors)
-    return Thread([*inward, *steps, *rest], attention, matching, slabs, gathered.doubt)
+    everything = [*start, *steps, *before, *matched, *outward]
+    matching = Matching([s for s in everything if isinstance(s, Segment)], gaps[0], gaps[1], forced, order, errors)
+    return Thread(everything, Attention(0.0, gathered.amount), matching, slabs, gathered.doubt)
 
 
-def _moved(measures: Sequence[Empirical], points: Sequence[np.ndarray]) -> list[Empirical]:
-    return [mu.moved(x) for mu, x in zip(measures, points, strict=True)]
+def _enter(
+    pairs: Sequence[Pair], kept: list[np.ndarray], cells: Sequence[Quantisation], width: int, seed: int
+) -> tuple[list[Segment], list[Empirical], Route]:
+    """Boosts that bring all kept atoms into the standard cap of the route's pole, and all atoms after them."""
+    hole = pairs[0].hole
+    start = [] if hole is None else [boost_segment(opening(hole), width, CLEAR)]
+    opened = flow(Schedule(start), [p.source for p in pairs]).measures
+    way = route(
+        np.concatenate([mu.points[k] for mu, k in zip(opened, kept, strict=True)]),
+        np.concatenate([q.measure.points for q in cells]),
+        seed=seed,
+    )
+    start += [boost_segment(w, width, "boost") for w in way.inward]
+    return start, [mu.moved(way.enter(mu.points)) for mu in opened], way
 
 
-def _along(gathered: Gathered, measures: Sequence[Empirical], chart: GnomonicChart, cells: Sequence[Quantisation], seed: int) -> np.ndarray:
+def _along(gathered: Gathered, pairs, kept, chart: GnomonicChart, cells: Sequence[Quantisation], seed: int) -> np.ndarray:
     """The direction c, orthogonal to a, along which the narrowest cut is widest, relative to the measure that it cuts."""
     a = gathered.across
     if a.size == 2:
@@ -135,10 +155,10 @@ def _along(gathered: Gathered, measures: Sequence[Empirical], chart: GnomonicCha
 
     def narrowest(c: np.ndarray) -> float:
         least = np.inf
-        for x, mu, q in zip(xi, measures, cells, strict=True):
+        for x, pair, k, q in zip(xi, pairs, kept, cells, strict=True):
             order = np.argsort(x @ c)
             h = (x @ c)[order]
-            ends = cut_ends(h, np.cumsum(mu.weights[order]), np.cumsum(q.measure.weights))[:-1]
+            ends = cut_ends(h, np.cumsum(pair.source.weights[k][order]), np.cumsum(q.measure.weights))[:-1]
             ends = ends[(ends > 0) & (ends < len(h))]
             if ends.size:
                 least = min(least, float((h[ends] - h[ends - 1]).min()) / max(h[-1] - h[0], 1e-300))

@@ -64,9 +64,10 @@ def _thin(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Axes3:
-    """Three orthonormal directions of R^d, shape (d, 3), and the share of the variance that they show (1 if d = 3).
+    """Three orthonormal directions of R^d, shape (d, 3), and the share of the variance that they show (1 if d <= 3).
 
-    The sphere S^{d-1} projects onto the unit ball; for d = 3 nothing is lost and the points stay on the sphere.
+    The sphere S^{d-1} projects onto the unit ball; for d = 3 nothing is lost and the points stay on the sphere. The circle, d = 2, is the
+    equator.
     """
 
     basis: np.ndarray
@@ -77,6 +78,11 @@ class Axes3:
         """Whether the picture is a projection of something larger, so that points are inside the ball."""
         return len(self.basis) > 3
 
+    @property
+    def circle(self) -> bool:
+        """Whether the sphere is a circle, looked at from above its plane."""
+        return len(self.basis) == 2
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         # One coordinate after the other: a matrix product may round the same point differently in clouds of different sizes.
         points = np.asarray(points, float)
@@ -84,14 +90,14 @@ class Axes3:
 
 
 def principal_axes(clouds: Sequence[np.ndarray]) -> Axes3:
-    """The first three principal axes of all points together (about their mean); the identity if d = 3.
+    """The first three principal axes of all points together (about their mean); the identity if d <= 3.
 
     Args:
-        clouds: arrays (n_i, d), d >= 3, finite. Each cloud counts the same.
+        clouds: arrays (n_i, d), d >= 2, finite. Each cloud counts the same.
     """
     d = clouds[0].shape[1]
-    if d == 3:
-        return Axes3(np.eye(3), 1.0)
+    if d <= 3:
+        return Axes3(np.eye(d, 3), 1.0)
     points = np.concatenate(clouds)
     weights = np.concatenate([np.full(len(x), 1 / len(x)) for x in clouds])
     centred = (points - np.average(points, axis=0, weights=weights)) * np.sqrt(weights)[:, None]

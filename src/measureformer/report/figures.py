@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .camera import View
-from .globe import Cloud, draw_arcs, draw_globe, draw_points, draw_rings
+from .globe import Cloud, draw_arcs, draw_circle, draw_globe, draw_points, draw_rings
 from .lens import draw_lens
 from .scene import Scene
 from .theme import Theme, marker, readable
@@ -20,7 +20,7 @@ def before_after(scene: Scene, theme: Theme) -> Any:
     before, after = scene.views([scene.sources, [*scene.arrived, *scene.targets]])
     _globe(left, scene, before, theme)
     draw_points(left, before, theme, scene.sources, flat=scene.axes.flat)
-    if not scene.axes.flat:
+    if not (scene.axes.flat or scene.axes.circle):
         draw_lens(left, before, theme, scene.sources, scene.background)
     _globe(right, scene, after, theme)
     _journeys(right, scene, after, theme, scene.arrived)
@@ -111,11 +111,14 @@ def _journeys(ax: Any, scene: Scene, view: View, theme: Theme, ends: Sequence[Cl
     """Arcs from the sources to ``ends``, where the rows of both correspond (no atoms merged) and lie on the sphere."""
     for (i, start, _), (_, end, _) in zip(scene.snapshots[0], ends, strict=True):
         if start.shape == end.shape and len(start) and not scene.axes.flat:
-            draw_arcs(ax, view, theme, i, start, end)
+            draw_arcs(ax, view, theme, i, start, end, chords=scene.axes.circle)
 
 
 def _globe(ax: Any, scene: Scene, view: View, theme: Theme) -> None:
-    draw_globe(ax, view, theme, scene.background, graticule=not scene.axes.flat)
+    if scene.axes.circle:
+        draw_circle(ax, theme)
+    else:
+        draw_globe(ax, view, theme, scene.background, graticule=not scene.axes.flat)
 
 
 def figure_of(size: tuple[float, float], theme: Theme) -> Any:

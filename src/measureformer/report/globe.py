@@ -35,6 +35,15 @@ def draw_globe(ax: Any, view: View, theme: Theme, background: np.ndarray | None 
         ax.scatter(x[z > 0], y[z > 0], s=1.6 * ax_scale(ax), c=theme.land, alpha=0.75, linewidths=0, zorder=1.5)
 
 
+def draw_circle(ax: Any, theme: Theme) -> None:
+    """The circle that is the sphere for d = 2, with a little room for markers on it."""
+    from matplotlib.patches import Circle
+
+    ax.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
+    ax.axis("off")
+    ax.add_patch(Circle((0, 0), 1, facecolor=theme.globe_light, edgecolor=theme.grid, linewidth=1.1, zorder=0))
+
+
 def ax_scale(ax: Any) -> float:
     """Area of a marker relative to that on a globe of 4 inches."""
     box = ax.get_position()
@@ -74,15 +83,15 @@ def draw_rings(ax: Any, view: View, theme: Theme, clouds: Sequence[Cloud], *, fl
         _scatter(ax, view, points, area, flat, color="none", marker=marker(i), edge=theme.color(i), linewidth=0.9, alpha=0.75)
 
 
-def draw_arcs(ax: Any, view: View, theme: Theme, measure: int, start: np.ndarray, end: np.ndarray) -> None:
-    """Pale great circles from start to end (both (n, 3), on the sphere), as many as do not blur into one."""
+def draw_arcs(ax: Any, view: View, theme: Theme, measure: int, start: np.ndarray, end: np.ndarray, *, chords: bool = False) -> None:
+    """Pale great circles from start to end (both (n, 3), on the sphere), as many as do not blur into one; or chords in their place."""
     from matplotlib.collections import LineCollection
 
     step = -(-len(start) // _STROKES)
     lines = []
     for x, y in zip(start[::step], end[::step], strict=True):
         t = np.linspace(0, 1, 40)[:, None]
-        lines += _front(view, _slerp(x, y, t))
+        lines += _front(view, (1 - t) * x + t * y if chords else _slerp(x, y, t))
     alpha = float(np.clip(12 / max(len(lines), 1), 0.10, 0.5))
     ax.add_collection(LineCollection(lines, colors=theme.color(measure), linewidths=0.9, alpha=alpha, zorder=3))
 

@@ -42,7 +42,7 @@ class Scene:
 
     def views(self, groups: Sequence[Sequence[Cloud]]) -> list[View]:
         """A view for each group of clouds (one for all if it shows them well)."""
-        if self.axes.flat:
+        if self.axes.flat or self.axes.circle:
             return [FLAT_VIEW] * len(groups)
         return shared_view([[points for _, points, _ in clouds if len(points)] or [np.eye(3)] for clouds in groups])
 
@@ -73,7 +73,7 @@ def make_scene(
         arrived=clouds(history.snapshots[-1], sources),
         snapshots=[clouds(arrays, sources) for arrays in history.snapshots],
         images=None if comparison is None else clouds(comparison.images, sources),
-        background=None if background is None or axes.flat else np.asarray(background, float),
+        background=None if background is None or axes.flat or axes.circle else np.asarray(background, float),
         axes=axes,
         shared=shared,
         places=places,

@@ -15,10 +15,14 @@ PAPER = "<a href='https://arxiv.org/abs/2411.04551'>arXiv:2411.04551</a>"
 
 # One sentence for each phase; a phase that is not here is shown by its name alone.
 EXPLANATIONS = {
+    "clear": "The sources fill the sphere. A push away from a cap that holds little mass gathers all the rest in one open hemisphere; "
+    "the atoms of the cap ride along and are given up.",
     "disentangle": "Attention looks at the whole measure, so each measure moves its points in its own way: "
     "points that several measures share come apart.",
     "boost": "A push in one direction gathers everything in one open hemisphere, where a ReLU layer acts as a shear "
     "that can be written down exactly.",
+    "slide": "On a half circle, seen in its chart, everything beyond a gap between two points moves by one step, from the middle outwards, "
+    "until every gap is as wide as that of the places.",
     "match 1": "Every point has its own height along one direction. A staircase made of ReLUs over these heights moves each point "
     "sideways, by its own step, until its height along a second direction is that of its target.",
     "match 2": "A staircase over these heights, which are right by now, moves each point by what is left.",
@@ -44,9 +48,9 @@ def header(certificate: dict, title: str, names: Sequence[str], shared: int) -> 
     ]
     if shared:
         belong = "1 point belongs" if shared == 1 else f"{shared:,} points belong"
-        sentences.append(
-            f"{belong} to several measures at once and may have to go elsewhere with each: no map of points can do that, attention can."
-        )
+        elsewhere = "and may have to go elsewhere with each: no map of points can do that, attention can."
+        together = "and there is one place for all of them: points keep their order on a circle."
+        sentences.append(f"{belong} to several measures at once {together if schedule['dimension'] == 2 else elsewhere}")
     left = "The largest distance left is W<sub>2</sub> =" if worst is not None else "Executed independently, it does not stay finite."
     sentences.append(left if worst is None else f"{left} {number(worst)} rad.")
     return (
@@ -120,12 +124,14 @@ def pairs_section(certificate: dict, curve: str) -> str:
 def certificate_section(certificate: dict, history: History) -> str:
     """Size of the schedule against the paper's budget."""
     schedule, budget = certificate["schedule"], certificate.get("paper_budget") or {}
+    if not finite(budget.get("total")):
+        budget = {}  # d = 2, which the theorem excludes
     segments = _segments_by_phase(history)
     switches = schedule["switches_by_phase"]
     phases = [("", [text(name), number(segments.get(name)), number(switches.get(name))]) for name in dict.fromkeys([*segments, *switches])]
     rows = [*phases, ("sum", ["together", number(schedule["segments"]), number(schedule["switches"])])]
     paper = [("sum" if name == "total" else "", [text(name), number(value)]) for name, value in budget.items()]
-    bars = _bars(schedule["segments"], budget["total"]) if finite(budget.get("total")) else ""
+    bars = _bars(schedule["segments"], budget["total"]) if budget else ""
     size = pairs(
         [
             ("strategy", text(certificate["strategy"])),
@@ -136,12 +142,15 @@ def certificate_section(certificate: dict, history: History) -> str:
         ]
     )
     ours = f"<div><h3>This schedule</h3>{table(['phase', 'segments', 'switches'], rows)}</div>"
+    counted = f"The numbers for the paper\u2019s construction are counted from the proofs of {PAPER}."
+    if not budget:
+        counted = f"The theorem of {PAPER} needs d \u2265 3, so there is no budget to compare with."
     compared = f"<div><h3>The paper\u2019s construction</h3>{table(['phase', 'segments'], paper)}</div>" if paper else ""
     return (
         "<section><h2>The schedule, against the paper\u2019s budget</h2>"
         "<p>A segment is an interval of time on which the parameters are constant; a switch is a change between two of them, "
         "and the number of switches bounds the depth of the network from below. "
-        f"The numbers for the paper\u2019s construction are counted from the proofs of {PAPER}.</p>"
+        f"{counted}</p>"
         f"{bars}<div class='beside'>{ours}{compared}</div>{size}</section>"
     )
 

@@ -39,7 +39,7 @@ def disentangle(measures: list[Empirical], *, literal: bool = False, phase: str 
     N = len(measures)
     for attempt in range(N - 1):
         colinear = [(i, j) for i, j in combinations(range(N), 2) if mean_angle(moved[i], moved[j]) < CLOSE]
-        if not colinear:
+        if not colinear or _overlap(moved) <= 1:
             break
         apart = separate_equal_means(
             moved, *colinear[0], literal=literal, phase=phase.replace("disentangle", "separate means"), seed=seed + attempt
