@@ -115,7 +115,7 @@ def _in_line(chart: GnomonicChart, lanes: Lanes, xi: list[np.ndarray], width: in
             segments = staircase(chart, lanes.across, spans, np.outer(shift, lanes.along), width, LANES)
     order = np.argsort(low + shift[lanes.lane])
     gaps += list((low + shift[lanes.lane])[order][1:] - (high + shift[lanes.lane])[order][:-1])
-    return segments, min(gaps, default=np.inf) >= _APART * max(widths)
+    return segments, bool(min(gaps, default=np.inf) >= _APART * max(widths))
 
 
 def _closest(means: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from ..transport import Quantisation
-from .fold import fold
+from .bend import bend
 from .gather import Gathered, gather, recentre
 from .give_up import CLEAR, opening
 from .heights import best_direction, smallest_gap, spread
@@ -84,8 +84,8 @@ def spin(
     options = {"width": width, "layers": layers, "smallest": eps / 8 if alone else np.inf, "seed": seed}
     gathered = gather(entered, kept, chart, **options)
     sampled = any(q.error for q in cells)
-    if gathered is None or (sampled and gathered.doubt > DOUBT):  # means are equal, or nearly so: a fold makes them different
-        bent = fold(entered, kept, chart, width=width, seed=seed)
+    if gathered is None or (sampled and gathered.doubt > DOUBT):  # means are equal, or nearly so: a bend makes them different
+        bent = bend(entered, kept, chart, width=width, seed=seed)
         folded = flow(Schedule(bent), entered).measures
         other = gather(folded, kept, chart, **options)
         if other is not None and (gathered is None or other.doubt < gathered.doubt):
