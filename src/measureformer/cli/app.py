@@ -113,17 +113,20 @@ def apply(
     run: Run,
     input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Cloud to push; each label is one measure.")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Where to write it, rows in the same order.")],
+    targets: Annotated[
+        Path | None, typer.Option("--targets", metavar="FILE", help="Measures to compare with, same labels: W_2 of each is shown.")
+    ] = None,
     normalize: Normalize = False,
     as_json: Json = False,
 ) -> None:
-    """Push any other cloud through the schedule of a run.
+    """Push any other cloud through the schedule of a run: fresh samples of the sources, say, to see how well the run generalises.
 
-    Example: measureformer apply run --input new.csv --output moved.csv
+    Example: measureformer apply run --input fresh.csv --output moved.csv --targets fresh-targets.csv
     """
     with exit_codes():
         from .runs import run_apply
 
-        result = run_apply(run, input, output, normalize=normalize, as_json=as_json)
+        result = run_apply(run, input, output, targets=targets, normalize=normalize, as_json=as_json)
     if as_json:
         show_json(result)
 

@@ -37,7 +37,7 @@ _GAPS, _MOVED = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0), 0.1
 _FLAT = 1e-3
 _DIRECTIONS = 16
 # Means of samples that are known to a larger part of their distance only are too close.
-DOUBT = 0.05
+DOUBT = 0.1
 # The schedule is executed on so many atoms of each measure to measure its errors.
 _SAMPLE = 2000
 
