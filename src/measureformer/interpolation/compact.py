@@ -77,7 +77,7 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
     # Without attention schedule and network are the same maps.
     layer_matching = match(layer_moved, places, weights, **options) if first else matching
     network = network_of(layer_matching)
-    notes = _notes(matching, eps)
+    notes = notes_of(matching, eps)
     single = _single_precision_error(network, measures, places, layer_matching.order)
     if single > max(eps, _GOOD_SINGLE) and sum(map(len, places)) <= _MOST_LOOSENED:
         loose = match(layer_moved, places, weights, loosen=LOOSEN, **options)
@@ -125,7 +125,8 @@ def _check_executable(matching: Matching, pairs: list[Pair], eps: float) -> None
     )
 
 
-def _notes(matching: Matching, eps: float) -> tuple[str, ...]:
+def notes_of(matching: Matching, eps: float) -> tuple[str, ...]:
+    """What a user should know about a matching: places moved apart, poor conditioning."""
     notes = []
     if matching.spread > 0:
         notes.append(

@@ -83,7 +83,7 @@ def match(
     zeta = [chart.coordinates(way.leave_inverse(y)) for y in places]
     source = best_direction(np.concatenate(xi), seed=seed)
     target = best_direction(np.unique(np.concatenate(zeta), axis=0), across=source.vector, seed=seed + 1)
-    order = _pair(xi, zeta, weights, source, target)
+    order = pair_by_rank(xi, zeta, weights, source, target)
     zeta, places = [z[k] for z, k in zip(zeta, order, strict=True)], [y[k] for y, k in zip(places, order, strict=True)]
     natural = smallest_gap(np.concatenate(zeta) @ target.vector)
 
@@ -97,7 +97,7 @@ def match(
         )
     best: Matching | None = None
     for gap in attempts:
-        apart = _split(np.concatenate(zeta), target.vector, gap)
+        apart = moved_apart(np.concatenate(zeta), target.vector, gap)
         shears = _shears(chart, np.concatenate(xi), apart, source.vector, target.vector, loosen, width, seed)
         segments = between_boosts(way, shears, width)
         reached = smallest_gap(apart @ target.vector)
@@ -110,25 +110,25 @@ def match(
     return best
 
 
-def _pair(xi, zeta, weights, source: Direction, target: Direction) -> list[np.ndarray]:
+def pair_by_rank(xi, zeta, weights, source: Direction, target: Direction) -> list[np.ndarray]:
     """Which place each atom gets: ranks along a to ranks along c, among atoms of equal weight of the same measure."""
     order = []
     for x, z, w in zip(xi, zeta, weights, strict=True):
         choice = np.empty(len(x), int)
-        for members in _classes(w):
+        for members in classes_of(w):
             by_source = members[np.argsort(x[members] @ source.vector, kind="stable")]
             choice[by_source] = members[np.argsort(z[members] @ target.vector, kind="stable")]
         order.append(choice)
     return order
 
 
-def _classes(weights: np.ndarray) -> list[np.ndarray]:
+def classes_of(weights: np.ndarray) -> list[np.ndarray]:
     """Indices grouped by equal weight (to 1e-12)."""
     _, kind = np.unique(np.round(weights, 12), return_inverse=True)
     return [np.flatnonzero(kind == k) for k in range(kind.max() + 1)]
 
 
-def _split(zeta: np.ndarray, c: np.ndarray, gap: float) -> np.ndarray:
+def moved_apart(zeta: np.ndarray, c: np.ndarray, gap: float) -> np.ndarray:
     """The places, moved along c by the least change that leaves the gap between their heights."""
     if gap == 0:
         return zeta
