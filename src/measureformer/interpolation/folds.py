@@ -108,7 +108,7 @@ def _cuts(throws: np.ndarray, width: int) -> list[int]:
             best, cuts, i = largest[groups, count], [], count
             for g in range(groups, 0, -1):
                 cuts.append(i)
-                i -= size[g, i]
+                i -= int(size[g, i])
         if best is not None and best <= _REACH:
             break
     return cuts[::-1]

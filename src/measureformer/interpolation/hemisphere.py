@@ -79,8 +79,8 @@ def straight_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -
     """The route of fewest boosts: straight to the pole and straight from it, at most one on a side; ``route`` if there is none.
 
     A boost along the pole brings any points that stay away from its antipode into the standard cap: tan(angle/2) shrinks by
-    exp(-rapidity). Poles are sought all over the sphere and on the arcs between atoms of the two sides; of those that need as few boosts
-    the one of least rapidity is taken.
+    exp(-rapidity). Poles are sought all over the sphere, on arcs between atoms of the two sides, and at the centres of their caps; of those
+    that need as few boosts the one of least rapidity is taken.
 
     Args:
         sources: points, shape (n, d).
@@ -90,7 +90,8 @@ def straight_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -
     rng = np.random.default_rng(seed)
     pairs = rng.integers(len(sources), size=_POLES // 2), rng.integers(len(targets), size=_POLES // 2)
     between = exp(sources[pairs[0]], rng.uniform(size=(_POLES // 2, 1)) * log(sources[pairs[0]], targets[pairs[1]]))
-    poles = np.concatenate([normalize(rng.normal(size=(_POLES // 2, sources.shape[1]))), normalize(between)])
+    centers = [enclosing_cap(x, seed=seed).center for x in (sources, targets, np.concatenate([sources, targets]))]
+    poles = np.concatenate([normalize(rng.normal(size=(_POLES // 2, sources.shape[1]))), normalize(between), centers])
     rapidities = np.stack([_straight(poles, sources), _straight(poles, targets)])
     cost = (rapidities + 3.0 * (rapidities > 0)).sum(axis=0)
     best = int(cost.argmin())

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
+from .refine import check_seconds
+from .refine import refine as fewer_segments
 from .task import Pair, make_task
 
 STRATEGIES = ("auto", "compact", "paper")
@@ -124,6 +126,8 @@ def interpolate(
     width: int | None = None,
     horizon: float = 1.0,
     seed: int = 0,
+    refine: float | None = None,
+    progress: Progress | None = None,
 ) -> Interpolation:
     r"""Plan one Transformer theta = (V, B, W, U, b)(t), piecewise constant, that carries every source to its target:
     $W_2(\mu^i(T), \mu_1^i) \le \varepsilon$ for all i at once.
@@ -137,6 +141,9 @@ def interpolate(
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
+        refine: seconds to spend, after planning, on fewer segments (see ``refine``); None for no refinement. Plans that match atom by atom
+            only: slabs are left as they are, strategy "paper" refuses it.
+        progress: called as ``progress(what, done, total)`` while it refines.
 
     Returns:
         The plan; nothing is certified before ``.save(directory)``.
@@ -158,6 +165,10 @@ def interpolate(
         raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
     if not (np.isfinite(eps) and eps > 0):
         raise InputError(f"eps must be positive and finite, got {eps}")
+    check_seconds(refine)
+    if strategy == "paper" and (width is not None or refine is not None):
+        name, value = ("width", width) if width is not None else ("refine", refine)
+        raise InputError(f"strategy 'paper' follows the proof with the paper's square matrices: leave {name} out, got {value}")
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     pairs = pair_clouds(sources, targets)
@@ -165,16 +176,18 @@ def interpolate(
     _check_size([mu.size for _, mu, _ in pairs], slabs)
     task = make_task(pairs, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
-        if width is not None:
-            raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
     options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
     plan = None
     if slabs and max(p.source.size for p in task) <= cells.MOST_ATOMS:
         plan = plan_cells(task, **options)
+        if plan is not None and refine is not None:
+            plan = replace(plan, notes=(*plan.notes, "not refined: only plans that match atom by atom (strategy compact) can be"))
     if plan is None:
         plan = plan_compact(task, **options)
+        if refine is not None:
+            plan = fewer_segments(plan, task, eps=eps, seconds=refine, horizon=horizon, seed=seed, progress=progress)
     return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start)
 
 

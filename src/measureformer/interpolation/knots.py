@@ -24,7 +24,7 @@ class BrokenLine:
 
     knots: np.ndarray
     slopes: np.ndarray
-    anchor: tuple[float, np.ndarray, int]
+    anchor: tuple[float, np.ndarray | np.floating, int]
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,11 @@ def broken_line(t: np.ndarray, v: np.ndarray, steepest: float = np.inf) -> Broke
     if v.ndim > 1:
         return _vector_line(t, v)
     m = np.diff(v) / gaps
-    groups, links = _trace(cover(m[None], steepest), len(t))
+    groups, links = _trace(cover(m[None], steepest), m)
     slopes = _slopes(m, groups, links)
     knots, all_slopes, anchor = [], [slopes[0]], (float(t[0]), v[0], 0)
-    for (_, k), bridged, s, after in zip(groups, links, slopes, slopes[1:], strict=False):
-        if bridged:
+    for (_, k), link, s, after in zip(groups, links, slopes, slopes[1:], strict=False):
+        if link == 0:
             rise = (v[k + 1] - v[k] - (s + after) * gaps[k] / 4) / (gaps[k] / 2)
             knots += [t[k] + gaps[k] / 4, t[k + 1] - gaps[k] / 4]
             all_slopes += [rise, after]
@@ -145,12 +145,13 @@ def _vector_line(t: np.ndarray, v: np.ndarray) -> BrokenLine:
     return BrokenLine(knots, slopes, (float(t[middle]), v[middle], middle))
 
 
-def _trace(found: Cover, count: int) -> tuple[list[tuple[int, int]], list[bool]]:
-    """The points (first, last) of each piece, and whether a piece without points follows it."""
+def _trace(found: Cover, m: np.ndarray) -> tuple[list[tuple[int, int]], list[int]]:
+    """The points (first, last) of each piece, and what follows it: +1 a larger slope, -1 a smaller one, 0 a piece without points."""
+    count = len(m) + 1
     choice, state = found.choices[:-1, 0].reshape(count, _STATES), int(found.choices[-1, 0])
     groups, links, k = [], [], count - 1
     while True:
-        last = k
+        last, here = k, state
         while state == CHORD and choice[k, CHORD] == -2:
             k -= 1
         first = k - 1 if state == CHORD else k
@@ -158,45 +159,22 @@ def _trace(found: Cover, count: int) -> tuple[list[tuple[int, int]], list[bool]]
         if first == 0:
             return groups[::-1], links[::-1]
         state, bridged = divmod(int(choice[k, state]), 2)
-        links.append(bridged == _BRIDGED)
+        larger = here == UP or (here == CHORD and m[first] > m[first - 1])
+        links.append(0 if bridged else 1 if larger else -1)
         k = first - 1
 
 
-def _slopes(m: np.ndarray, groups: list[tuple[int, int]], links: list[bool]) -> list[float]:
+def _slopes(m: np.ndarray, groups: list[tuple[int, int]], links: list[int]) -> list[float]:
     """The slope of each piece: of its chord, or the smallest that lies on the right sides of the chords before and after."""
-    slopes: list[float] = []
-    for i, (first, last) in enumerate(groups):
+    slopes = []
+    for (first, last), before, after in zip(groups, [0, *links], [*links, 0], strict=True):
         if last > first:
             slopes.append(float(m[first]))
             continue
-        low, high = -np.inf, np.inf
-        if i and not links[i - 1]:  # opposite to the slope before
-            low, high = (m[first - 1], high) if slopes[-1] < m[first - 1] else (low, m[first - 1])
-        if i < len(links) and not links[i]:
-            options = []
-            for side in (-1, 1):
-                bounds = (max(low, m[first]), high) if side > 0 else (low, min(high, m[first]))
-                if bounds[0] < bounds[1] and _continues(m, groups, links, i, side):
-                    options.append(bounds)
-            low, high = min(options, key=lambda b: abs(_nearest_zero(*b)))
-        slopes.append(_nearest_zero(low, high))
+        above = [m[k] for k, holds in ((first - 1, before > 0), (first, after < 0)) if holds]
+        below = [m[k] for k, holds in ((first - 1, before < 0), (first, after > 0)) if holds]
+        slopes.append(_nearest_zero(max(above, default=-np.inf), min(below, default=np.inf)))
     return slopes
-
-
-def _continues(m, groups, links, i: int, side: int) -> bool:
-    """Whether piece i + 1 can lie on the other side of the chord between them, if piece i lies on this one."""
-    first, last = groups[i + 1]
-    if last > first:
-        return side * (m[first] - m[first - 1]) < 0
-    if i + 1 == len(links) or links[i + 1]:
-        return True
-    # a single point: is one side of its next chord within reach, and does that go on?
-    here = m[first - 1]
-    for onward in (-1, 1):
-        possible = onward == -side or onward * (here - m[first]) > 0
-        if possible and _continues(m, groups, links, i + 1, onward):
-            return True
-    return False
 
 
 def _nearest_zero(low: float, high: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .knots import cover
-from .match import across, classes_of
+from .match import across
 
 # Pairings compared in one attempt, and the nominal time that an attempt takes for one atom, with a margin for slow machines.
 _TOGETHER, _NOMINAL = 64, 2.5e-4
@@ -78,7 +78,7 @@ def fewest_pieces(
     r"""The pairing with the fewest pieces found by simulated annealing.
 
     A piece of a broken line holds two neighbouring points only where the slopes of the chords before and after it allow it (see ``cover``);
-    at random that leaves about 0.77 K pieces a stage. Atoms that may exchange their places make a pairing possible with few more than the K/2
+    at random that leaves about 0.77 K pieces a stage. Where atoms may exchange their places there are pairings with few more than the K/2
     that are needed at least.
 
     Args:

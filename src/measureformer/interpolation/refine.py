@@ -92,7 +92,9 @@ def refine(
             seed=seed, progress=report,
         )  # fmt: skip
         tried.append(done)
-        better = len(new.segments) < len(old.segments) and new.errors.max() <= max(eps / (10 if new.spread == 0 else 3), old.errors.max())
+        better = 0 < len(new.segments) < len(old.segments) and new.errors.max() <= max(
+            eps / (10 if new.spread == 0 else 3), old.errors.max()
+        )
         return new if better else old
 
     matching = shorter(plan.matching, after_flow(measures, plan.attention))
