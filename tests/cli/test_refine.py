@@ -1,4 +1,4 @@
-"""`interpolate --refine`: fewer segments, certified and verified like any other run; refused where it makes no sense; interrupted cleanly."""
+"""`interpolate --refine`: fewer segments, certified and verified like any other run; refused where it makes no sense."""
 
 import json
 import os
