@@ -11,7 +11,7 @@ from measureformer.geometry import distance, normalize
 from measureformer.interpolation import lower_bound
 from measureformer.interpolation import pairing as pairing_module
 from measureformer.interpolation.hemisphere import RADIUS, straight_route
-from measureformer.interpolation.pairing import Stages, fewest_pieces
+from measureformer.interpolation.pairing import Stages, best_pairing
 
 
 def worst(measures, targets) -> float:
@@ -108,7 +108,7 @@ def test_annealing_finds_better_pairings():
 
         return sum(int(cover(m).pieces[0]) for m in stages.chords(order[None]))
 
-    order, done = fewest_pieces(stages, start, classes, attempts=150, **options)
+    order, done = best_pairing(stages, start, classes, attempts=150, **options)
     assert done == 150 and pieces(order) <= pieces(start) - 8
     assert pieces(order) >= 40  # each stage holds 40 points, two a piece
     for members in classes:

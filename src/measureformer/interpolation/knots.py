@@ -1,6 +1,7 @@
 """Knots: the broken line through given points that breaks least often."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -8,6 +9,8 @@ import numpy as np
 # than the chord before it; a chord through two points (or more, if they are in line).
 FREE, UP, DOWN, CHORD = range(4)
 _STATES = 4
+# More pieces than there can be.
+_FAR = 2**28
 # Whether a piece without points lies between a piece and the one before it.
 _DIRECT, _BRIDGED = 0, 1
 
@@ -52,54 +55,78 @@ def cover(chords: np.ndarray, steepest: float = np.inf) -> Cover:
         ``pieces`` (batch,) and what ``broken_line`` needs.
     """
     batch, count = chords.shape[0], chords.shape[1] + 1
-    far = 4 * count
-    cost = np.full((count, _STATES, batch), far)
-    choice = np.zeros((count, _STATES, batch), np.int16)
-    cost[0, FREE] = 1
-    steep = np.abs(chords.T) > steepest
-    chord = chords.T
-    if count > 1:
-        cost[1, CHORD] = np.where(steep[0], far, 1)
-        choice[1, CHORD] = -1
-    for k in range(count - 1):
-        m, before = chord[k], chord[k - 1] if k else None
-        # the cheapest states at k whose slope can lie above the chord m, below it, and any
-        sides = []
-        for side in (1, -1):
-            fits = np.empty((_STATES, batch), bool)
-            fits[FREE] = True
-            fits[UP if side > 0 else DOWN] = True
-            beyond = np.zeros(batch, bool) if before is None else side * (before - m) > 0
-            fits[DOWN if side > 0 else UP] = beyond
-            fits[CHORD] = beyond
-            fits &= ~(side * m > steepest)
-            sides.append(_cheapest(np.where(fits, cost[k], far)))
-        whichever, source = _cheapest(cost[k])
-        (above, from_above), (below, from_below) = sides
-        bridged = whichever + 1
-        link = (source * 2 + _BRIDGED).astype(np.int16)
-        cost[k + 1, FREE], choice[k + 1, FREE] = bridged + 1, link
-        cost[k + 1, UP], choice[k + 1, UP] = np.where(m > steepest, far, below + 1), from_below * 2 + _DIRECT
-        cost[k + 1, DOWN], choice[k + 1, DOWN] = np.where(-m > steepest, far, above + 1), from_above * 2 + _DIRECT
-        in_line = np.zeros(batch, bool) if before is None else np.abs(m - before) <= 1e-12 * (np.abs(m) + np.abs(before))
-        longer = in_line & (cost[k, CHORD] < cost[k + 1, CHORD])
-        cost[k + 1, CHORD] = np.where(longer, cost[k, CHORD], cost[k + 1, CHORD])
-        choice[k + 1, CHORD] = np.where(longer, -2, choice[k + 1, CHORD])
+    (cost, pending), windows = _start(np, chords, steepest)
+    choices = np.zeros((count, _STATES, batch), np.int16)
+    choices[1:2, CHORD] = -1
+    for k, window in enumerate(zip(*windows, strict=True)):
+        cost, pending, (links, longer, later) = _step(np, cost, pending, window, steepest)
+        choices[k + 1, :CHORD] = links
+        choices[k + 1, CHORD][longer] = -2
         if k + 2 < count:
-            upward = chord[k + 1] > m
-            direct = np.where(upward, below, above)
-            direct = np.where(chord[k + 1] == m, far, direct)
-            better = direct <= bridged
-            total = np.where(better, direct, bridged) + 1
-            cost[k + 2, CHORD] = np.where(steep[k + 1], far, total)
-            choice[k + 2, CHORD] = np.where(better, np.where(upward, from_below, from_above) * 2 + _DIRECT, link)
-    pieces, last = _cheapest(cost[-1])
-    return Cover(pieces, np.concatenate([choice.reshape(count * _STATES, batch), last[None].astype(np.int16)]))
+            choices[k + 2, CHORD] = later
+    pieces, last = cost.min(axis=0), cost.argmin(axis=0)
+    return Cover(pieces, np.concatenate([choices.reshape(count * _STATES, batch), last[None].astype(np.int16)]))
 
 
-def _cheapest(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    state = cost.argmin(axis=0)
-    return np.take_along_axis(cost, state[None], 0)[0], state
+def fewest_pieces(chords: np.ndarray, steepest: float = np.inf) -> np.ndarray:
+    """``cover(chords, steepest).pieces``, compiled: for many batches of the same shape."""
+    import jax
+
+    with jax.enable_x64(True):
+        return np.asarray(_compiled()(chords, steepest))
+
+
+@cache
+def _compiled():
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def run(chords, steepest):
+        start, windows = _start(jnp, chords, steepest)
+        (cost, _), _ = jax.lax.scan(lambda state, window: (_step(jnp, *state, window, steepest)[:2], None), start, windows)
+        return cost.min(axis=0)
+
+    return run
+
+
+# Both runs, NumPy's with choices and the compiled one without, share the step.
+def _start(xp, chords, steepest):
+    """The costs before the first step, and the slopes before, at, and after each step."""
+    m = chords.T
+    cost = xp.stack([xp.ones(m.shape[1], np.int32)] + [xp.full(m.shape[1], _FAR, np.int32)] * (_STATES - 1))
+    first = xp.abs(m[:1]).sum(axis=0)  # zero for a single point
+    pending = xp.where(first > steepest, _FAR, 1).astype(np.int32)
+    return (cost, pending), (xp.concatenate([m[:1], m[:-1]]), m, xp.concatenate([m[1:], m[-1:]]))
+
+
+def _step(xp, cost, pending, window, steepest):
+    """From the point k to k + 1: costs (states, batch) at k + 1, that of a chord which ends at k + 2, and the choices behind them.
+
+    ``pending`` is the cost of the chord that ends at k + 1; ``window`` holds the slopes m_(k-1), m_k and m_(k+1).
+    """
+    before, m, after = window
+    whichever, source = cost.min(axis=0), cost.argmin(axis=0)
+    bridged, link = whichever + 1, 2 * source + _BRIDGED
+    sides = []
+    for side, steeper in ((1, UP), (-1, DOWN)):  # the cheapest state at k whose slope can lie above m, and below it
+        beyond = side * (before - m) > 0
+        fits = xp.stack([beyond | (state in (FREE, steeper)) for state in range(_STATES)]) & (side * m <= steepest)
+        reached = xp.where(fits, cost, _FAR)
+        sides.append((reached.min(axis=0), 2 * reached.argmin(axis=0) + _DIRECT))
+    (above, from_above), (below, from_below) = sides
+    up, down = xp.where(m > steepest, _FAR, below + 1), xp.where(-m > steepest, _FAR, above + 1)
+    longer = (xp.abs(m - before) <= 1e-12 * (xp.abs(m) + xp.abs(before))) & (cost[CHORD] < pending)
+    chord = xp.where(longer, cost[CHORD], pending)
+    upward = after > m
+    direct = xp.where(after == m, _FAR, xp.where(upward, below, above))
+    later = xp.where(xp.abs(after) > steepest, _FAR, xp.minimum(direct, bridged) + 1)
+    later_link = xp.where(direct <= bridged, xp.where(upward, from_below, from_above), link)
+    return (
+        xp.stack([bridged + 1, up, down, chord]).astype(np.int32),
+        later.astype(np.int32),
+        ((link, from_below, from_above), longer, later_link),
+    )
 
 
 def broken_line(t: np.ndarray, v: np.ndarray, steepest: float = np.inf) -> BrokenLine:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .knots import cover
+from .knots import fewest_pieces
 from .match import across
 
 # Pairings compared in one attempt, and the nominal time that an attempt takes for one atom, with a margin for slow machines.
-_TOGETHER, _NOMINAL = 64, 2.5e-4
+_TOGETHER, _NOMINAL = 64, 2.5e-5
 # Temperature at the beginning (in pieces), and what a factor e in the mean steepness counts against a piece.
 _HOT, _STEEP = 0.6, 0.02
 
@@ -64,7 +64,7 @@ def attempts_in(seconds: float, atoms: int) -> int:
     return max(1, int(seconds / (_NOMINAL * max(atoms, 32))))
 
 
-def fewest_pieces(
+def best_pairing(
     stages: Stages,
     order: np.ndarray,
     classes: Sequence[np.ndarray],
@@ -103,8 +103,9 @@ def fewest_pieces(
     size, batch = np.repeat(sizes, sizes), np.arange(_TOGETHER)
 
     def cost(orders: np.ndarray) -> np.ndarray:
-        chords = stages.chords(orders)
-        return sum(cover(m, steepest).pieces + _STEEP * np.log1p(np.abs(m)).mean(axis=1) for m in chords)  # type: ignore[return-value]
+        chords = np.stack(stages.chords(orders))
+        pieces = fewest_pieces(chords.reshape(-1, chords.shape[-1]), steepest).reshape(chords.shape[:2])
+        return (pieces + _STEEP * np.log1p(np.abs(chords)).mean(axis=-1)).sum(axis=0)
 
     present = least = float(cost(order[None])[0])
     best = order

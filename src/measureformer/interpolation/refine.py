@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import InputError
 from ..export import Network, as_residual_block
-from ..geometry import GnomonicChart
+from ..geometry import GnomonicChart, distance
 from ..schedule import Schedule, balance
 from .compact import notes_of
 from .disentangle import after_flow, attention_layer
+from .execution import integrate_strictly
 from .folds import folds
 from .heights import best_direction, smallest_gap
 from .hemisphere import straight_route
 from .match import Matching, across, between_boosts, classes_of, errors_of, moved_apart, pair_by_rank
-from .pairing import Stages, attempts_in, fewest_pieces, normal_in_plane
+from .pairing import Stages, attempts_in, best_pairing, normal_in_plane
 from .plan import Plan
 from .task import Pair, distinct_pairs
 
@@ -51,7 +52,7 @@ def refine(
 
     With width h and d = 3, staircases take 2 (K - 1)/(h // 2) segments. A fold is one neuron, so one a point (2 K/h segments) always
     suffice; and where the displacements are scalars, a piece between two folds may hold two points, if the pairing of atoms and places
-    allows it. ``fewest_pieces`` looks for such a pairing; K/h segments is the least that two stages can do, and K (d - 1)/(2 h d + h)
+    allows it. ``best_pairing`` looks for such a pairing; K/h segments is the least that two stages can do, and K (d - 1)/(2 h d + h)
     (``lower_bound``) the least that anything can do in general. In more dimensions stage 1 has vector displacements and takes K/h segments.
 
     The search is annealing over a number of attempts that depends on ``seconds`` and the number of atoms only, so that the same seed
@@ -67,7 +68,8 @@ def refine(
         progress: called as ``progress("refining", done, total)``.
 
     Returns:
-        The plan; schedule and network are each kept as they were where nothing shorter was found that is within eps/10.
+        The plan; schedule and network are each kept as they were where nothing shorter was found that is within eps/10 by the closed
+        forms, and the schedule within eps/2 by integration of the original equation.
 
     Raises:
         InputError: ``seconds`` is not positive and finite.
@@ -76,51 +78,69 @@ def refine(
     pairs = distinct_pairs(task)
     measures, places = [p.source for p in pairs], [p.placement.positions for p in pairs]
     sides = 1 if plan.attention.amount == 0 else 2
-    attempts = attempts_in(seconds / sides, sum(map(len, places)))
-    finish, tried = time.monotonic() + seconds, []
+    search = _Search(
+        places, [mu.weights for mu in measures], plan.schedule.width, eps, seed, attempts_in(seconds / sides, sum(map(len, places))),
+        time.monotonic() + seconds / sides,
+        (lambda done, total: progress("refining", done, sides * total)) if progress else None,
+    )  # fmt: skip
+    attention = [s for s in plan.schedule if s.field.V is not None]
 
-    def shorter(old: Matching, points: list[np.ndarray]) -> Matching:
-        side = len(tried)
+    def arrives(new: Matching) -> bool:
+        """Whether the original equation, integrated as the certificate will do it, gets there."""
+        final = integrate_strictly(Schedule([*attention, *new.segments]), measures)[0].measures
+        goals = zip(final, places, new.order, strict=True)
+        return all(mu.weights @ distance(mu.points, y[k]) ** 2 <= (eps / 2) ** 2 for mu, y, k in goals)
 
-        def report(done: int, _: int) -> None:
-            if progress:
-                progress("refining", side * attempts + done, sides * attempts)
-
-        deadline = finish - (sides - side - 1) * (finish - time.monotonic()) / (sides - side)
-        new, done = _fold(
-            old, points, places, [mu.weights for mu in measures], width=plan.schedule.width, eps=eps, attempts=attempts, deadline=deadline,
-            seed=seed, progress=report,
-        )  # fmt: skip
-        tried.append(done)
-        better = 0 < len(new.segments) < len(old.segments) and new.errors.max() <= max(
-            eps / (10 if new.spread == 0 else 3), old.errors.max()
-        )
-        return new if better else old
-
-    matching = shorter(plan.matching, after_flow(measures, plan.attention))
-    schedule, network, layer_matching = plan.schedule, plan.network, plan.network_matching
+    matching, done = _shorter(plan.matching, after_flow(measures, plan.attention), search, arrives)
+    schedule, network, layer_matching = plan.schedule, plan.network, matching
     if matching is not plan.matching:
-        attention = [s for s in plan.schedule if s.field.V is not None]
         schedule = balance(Schedule([*attention, *matching.segments]), horizon)
-    if sides == 1:
-        layer_matching = matching
-    else:
+    if sides == 2:
         layer = plan.network_attention
         moved = [attention_layer(mu.points, mu.weights, layer.beta, layer.amount) for mu in measures]
-        layer_matching = shorter(plan.network_matching, moved)
+        again = replace(
+            search, deadline=time.monotonic() + seconds / sides,
+            progress=(lambda done, total: progress("refining", total + done, sides * total)) if progress else None,
+        )  # fmt: skip
+        layer_matching, layer_done = _shorter(plan.network_matching, moved, again, lambda new: True)
+        done = min(done, layer_done)
     if layer_matching is not plan.network_matching:
         first = [layer for layer in plan.network.layers if layer.kind == "attention"]
         network = Network((*first, *map(as_residual_block, layer_matching.segments)))
     refined = replace(plan, schedule=schedule, network=network, matching=matching, network_matching=layer_matching)
-    note = _note(plan, refined, sum(map(len, places)), seconds, min(tried), attempts)
-    return replace(refined, notes=(*notes_of(matching, eps), note))
+    return replace(refined, notes=(*notes_of(matching, eps), _note(plan, refined, seconds, done, search)))
 
 
-def _fold(
-    old: Matching, points: list[np.ndarray], places: list[np.ndarray], weights: list[np.ndarray], *,
-    width: int, eps: float, attempts: int, deadline: float, seed: int, progress: Callable[[int, int], None],
-) -> tuple[Matching, int]:  # fmt: skip
+@dataclass(frozen=True)
+class _Search:
+    """What schedule and network have in common: where the atoms go, and what may be spent on finding how."""
+
+    places: list[np.ndarray]
+    weights: list[np.ndarray]
+    width: int
+    eps: float
+    seed: int
+    attempts: int
+    deadline: float
+    progress: Callable[[int, int], None] | None
+
+
+def _shorter(old: Matching, points: list[np.ndarray], search: _Search, arrives: Callable[[Matching], bool]) -> tuple[Matching, int]:
+    """The shortest matching found, and the attempts made. Where slopes turn out too steep they are bounded by a third of them, twice."""
+    steepest, done = float(np.clip(_STEEPEST * np.sqrt(search.eps), *_BOUNDS)), 0
+    for bound in (steepest, steepest / 3, steepest / 9):
+        new, done = _fold(old, points, search, bound)
+        if not 0 < len(new.segments) < len(old.segments):
+            break
+        allowed = max(search.eps / (10 if new.spread == 0 else 3), float(old.errors.max()))
+        if new.errors.max() <= allowed and arrives(new):
+            return new, done
+    return old, done
+
+
+def _fold(old: Matching, points: list[np.ndarray], search: _Search, steepest: float) -> tuple[Matching, int]:
     """The matching by folds (with the places moved apart as far as the old one had to), and the number of attempts made."""
+    places, weights, seed = search.places, search.weights, search.seed
     way = straight_route(np.concatenate(points), np.concatenate(places), seed=seed)
     chart = GnomonicChart(way.pole)
     xi = [chart.coordinates(way.enter(x)) for x in points]
@@ -132,27 +152,27 @@ def _fold(
     start = np.concatenate([k + row for k, row in zip(pair_by_rank(xi, zeta, weights, source, target), first_row, strict=True)])
     classes = [members + row for w, row in zip(weights, first_row, strict=True) for members in classes_of(w)]
     stages = Stages(np.concatenate(xi), moved_apart(np.concatenate(zeta), c, old.spread), a, c)
-    steepest = float(np.clip(_STEEPEST * np.sqrt(eps), *_BOUNDS))
-    order, done = fewest_pieces(
-        stages, start, classes, steepest=steepest, attempts=attempts, deadline=deadline, seed=seed, progress=progress
+    order, done = best_pairing(
+        stages, start, classes, steepest=steepest, attempts=search.attempts, deadline=search.deadline, seed=seed, progress=search.progress
     )
     first, second = stages.displacements(order)
     later = stages.zeta[order] @ c
     shears = [
-        *folds(chart, a, stages.xi @ a, first, width, "match 1", along=normal_in_plane(a), steepest=steepest),
-        *folds(chart, c, later, second, width, "match 2", along=across(a, c), steepest=steepest),
+        *folds(chart, a, stages.xi @ a, first, search.width, "match 1", along=normal_in_plane(a), steepest=steepest),
+        *folds(chart, c, later, second, search.width, "match 2", along=across(a, c), steepest=steepest),
     ]
-    segments = between_boosts(way, shears, width)
+    segments = between_boosts(way, shears, search.width)
     choice = [k - row for k, row in zip(np.split(order, first_row[1:]), first_row, strict=True)]
     errors = errors_of(segments, points, [y[k] for y, k in zip(places, choice, strict=True)], weights)
     return Matching(segments, source.gap, smallest_gap(later), old.spread, choice, errors), done
 
 
-def _note(plan: Plan, refined: Plan, atoms: int, seconds: float, done: int, attempts: int) -> str:
-    d, width = plan.schedule.dimension or 0, plan.schedule.width
-    clock = "" if done == attempts else f" (the clock stopped the search after {done} of {attempts} attempts: another run may differ)"
+def _note(plan: Plan, refined: Plan, seconds: float, done: int, search: _Search) -> str:
+    atoms, width = sum(map(len, search.places)), search.width
+    short = done < search.attempts
+    clock = f" (the clock stopped the search after {done} of {search.attempts} attempts: another run may differ)" if short else ""
     return (
         f"refined for up to {seconds:g} s{clock}: {len(refined.schedule)} segments instead of {len(plan.schedule)}, "
         f"{len(refined.network.layers)} layers instead of {len(plan.network.layers)}; counting parameters, to match {atoms} points in "
-        f"general takes at least {lower_bound(atoms, d, width)} segments of width {width}"
+        f"general takes at least {lower_bound(atoms, search.places[0].shape[1], width)} segments of width {width}"
     )
