@@ -71,7 +71,7 @@ def best_pairing(
     *,
     steepest: float,
     attempts: int,
-    deadline: float,
+    seconds: float = np.inf,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, int]:
@@ -87,7 +87,7 @@ def best_pairing(
         classes: rows that may exchange their places: atoms of one measure with equal weights.
         steepest: see ``cover``.
         attempts: each compares 64 pairings that differ from the present one by one or two exchanges.
-        deadline: the ``time.monotonic()`` at which to stop in any case.
+        seconds: after so long it stops in any case (compilation does not count).
         seed: of the exchanges.
         progress: called with (attempts made, attempts).
 
@@ -108,7 +108,8 @@ def best_pairing(
         return (pieces + _STEEP * np.log1p(np.abs(chords)).mean(axis=-1)).sum(axis=0)
 
     present = least = float(cost(order[None])[0])
-    best = order
+    cost(np.repeat(order[None], _TOGETHER, axis=0))  # compiles
+    best, deadline = order, time.monotonic() + seconds
     for done in range(attempts):
         if time.monotonic() > deadline:
             return best, done

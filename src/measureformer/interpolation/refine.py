@@ -1,6 +1,5 @@
 """Refine: fewer segments for a plan that matches atom by atom."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -55,8 +54,9 @@ def refine(
     allows it. ``best_pairing`` looks for such a pairing; K/h segments is the least that two stages can do, and K (d - 1)/(2 h d + h)
     (``lower_bound``) the least that anything can do in general. In more dimensions stage 1 has vector displacements and takes K/h segments.
 
-    The search is annealing over a number of attempts that depends on ``seconds`` and the number of atoms only, so that the same seed
-    gives the same plan on every machine that does them within ``seconds``; a slower one stops there, and the note says so.
+    The search is annealing over a number of attempts that depends on ``seconds`` and the number of atoms only, so that the same seed gives
+    the same plan on every machine that does them within ``seconds``; a slower one stops there, and the note says so. (Compilation does not
+    count, and if slopes turn out too steep for eps the search is repeated with gentler ones.)
 
     Args:
         plan: of ``plan_compact`` for the same task.
@@ -80,7 +80,7 @@ def refine(
     sides = 1 if plan.attention.amount == 0 else 2
     search = _Search(
         places, [mu.weights for mu in measures], plan.schedule.width, eps, seed, attempts_in(seconds / sides, sum(map(len, places))),
-        time.monotonic() + seconds / sides,
+        seconds / sides,
         (lambda done, total: progress("refining", done, sides * total)) if progress else None,
     )  # fmt: skip
     attention = [s for s in plan.schedule if s.field.V is not None]
@@ -99,7 +99,7 @@ def refine(
         layer = plan.network_attention
         moved = [attention_layer(mu.points, mu.weights, layer.beta, layer.amount) for mu in measures]
         again = replace(
-            search, deadline=time.monotonic() + seconds / sides,
+            search,
             progress=(lambda done, total: progress("refining", total + done, sides * total)) if progress else None,
         )  # fmt: skip
         layer_matching, layer_done = _shorter(plan.network_matching, moved, again, lambda new: True)
@@ -121,7 +121,7 @@ class _Search:
     eps: float
     seed: int
     attempts: int
-    deadline: float
+    seconds: float
     progress: Callable[[int, int], None] | None
 
 
@@ -153,7 +153,7 @@ def _fold(old: Matching, points: list[np.ndarray], search: _Search, steepest: fl
     classes = [members + row for w, row in zip(weights, first_row, strict=True) for members in classes_of(w)]
     stages = Stages(np.concatenate(xi), moved_apart(np.concatenate(zeta), c, old.spread), a, c)
     order, done = best_pairing(
-        stages, start, classes, steepest=steepest, attempts=search.attempts, deadline=search.deadline, seed=seed, progress=search.progress
+        stages, start, classes, steepest=steepest, attempts=search.attempts, seconds=search.seconds, seed=seed, progress=search.progress
     )
     first, second = stages.displacements(order)
     later = stages.zeta[order] @ c
