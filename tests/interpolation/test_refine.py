@@ -45,7 +45,7 @@ def test_fewer_segments_of_the_same_effect(make):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_ninety_six_points(tmp_path, seed):
     """d = 3, N = 4, n = 24, width 3: without refinement about 2 K = 192 segments; at most half of them with it, certified."""
-    certificate = interpolate(*overlapping_caps(3, 4, 24, seed), eps=1e-6, refine=20).save(tmp_path)
+    certificate = interpolate(*overlapping_caps(3, 4, 24, seed), eps=1e-6, refine=20.0).save(tmp_path)
     assert certificate["passed"]
     assert certificate["schedule"]["segments"] <= 96 and certificate["network"]["layers"] <= 96
     assert certificate["schedule"]["width"] == 3
@@ -61,7 +61,7 @@ def test_the_bound():
 def test_the_same_seed_gives_the_same_plan(monkeypatch):
     monkeypatch.setattr(pairing_module, "_NOMINAL", 5e-3)  # few attempts: the clock shall not stop them
     sources, targets = overlapping_caps(3, 2, 8, 3)
-    first, second, other = (interpolate(sources, targets, eps=1e-6, refine=10, seed=seed).plan for seed in (0, 0, 1))
+    first, second, other = (interpolate(sources, targets, eps=1e-6, refine=10.0, seed=seed).plan for seed in (0, 0, 1))
     assert "clock" not in first.notes[-1]
     for one, two in zip(first.schedule, second.schedule, strict=True):
         np.testing.assert_array_equal(one.field.W, two.field.W)
