@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from measureformer.interpolation.knots import broken_line, cover
+from measureformer.interpolation.knots import broken_line, cover, fewest_pieces
 
 
 def value(line, x: float):
@@ -48,6 +48,12 @@ def fewest(m, steepest: float) -> int:
 def test_no_line_has_fewer_pieces(seed, steepest):
     m = np.random.default_rng(seed).normal(size=5)
     assert cover(m[None], steepest).pieces[0] == fewest(m, steepest)
+
+
+@given(st.integers(0, 10**6), st.sampled_from([np.inf, 1.0]))
+def test_the_compiled_count_is_the_same(seed, steepest):
+    m = np.random.default_rng(seed).normal(size=(4, 30)).round(1)  # rounded: some neighbours are equal
+    np.testing.assert_array_equal(fewest_pieces(m, steepest), cover(m, steepest).pieces)
 
 
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 3, 40]), st.sampled_from([np.inf, 100.0, 3.0]))

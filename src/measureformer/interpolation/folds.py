@@ -91,21 +91,21 @@ def _base(at: float, value, slope, t: np.ndarray):
 def _cuts(throws: np.ndarray, width: int) -> list[int]:
     """Where to end the segments: as few as possible, and of these the cuts whose largest throw is smallest."""
     count = len(throws)
+    cost = np.append(0.0, throws)
+    cost[count] = 0.0  # after the last neuron the stage is complete
     best, cuts = None, []
     for groups in range(-(-count // width), -(-count // width) + 3):
-        largest = np.full((groups + 1, count + 1), np.inf)
-        size = np.zeros((groups + 1, count + 1), int)
-        largest[0, 0] = 0.0
-        cost = np.append(0.0, throws)
-        cost[count] = 0.0  # after the last neuron the stage is complete
+        largest, size = np.full(count + 1, np.inf), np.zeros((groups + 1, count + 1), np.int16)
+        largest[0] = 0.0
         for g in range(1, groups + 1):
+            before, largest = largest, np.full(count + 1, np.inf)
             for s in range(1, min(width, count) + 1):
-                reached = np.maximum(largest[g - 1, :-s], cost[s:])
-                better = reached < largest[g, s:]
-                largest[g, s:] = np.where(better, reached, largest[g, s:])
-                size[g, s:] = np.where(better, s, size[g, s:])
-        if largest[groups, count] < (np.inf if best is None else best / 2):
-            best, cuts, i = largest[groups, count], [], count
+                reached = np.maximum(before[:-s], cost[s:])
+                better = reached < largest[s:]
+                largest[s:][better] = reached[better]
+                size[g, s:][better] = s
+        if largest[count] < (np.inf if best is None else best / 2):
+            best, cuts, i = largest[count], [], count
             for g in range(groups, 0, -1):
                 cuts.append(i)
                 i -= int(size[g, i])

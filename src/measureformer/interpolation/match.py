@@ -15,7 +15,7 @@ from .hemisphere import Route, boost_segment, route
 from .staircase import staircase
 
 # A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe; below this one all is noise.
-_HOPELESS = 1e-10
+HOPELESS = 1e-10
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,13 @@ def match(
     zeta, places = [z[k] for z, k in zip(zeta, order, strict=True)], [y[k] for y, k in zip(places, order, strict=True)]
     natural = smallest_gap(np.concatenate(zeta) @ target.vector)
 
-    attempts = [0.0] if natural > _HOPELESS else []
-    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > _HOPELESS]
-    if source.gap < _HOPELESS or not attempts:
-        stage, gap = ("match 1", source.gap) if source.gap < _HOPELESS else ("match 2", natural)
+    attempts = [0.0] if natural > HOPELESS else []
+    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > HOPELESS]
+    if source.gap < HOPELESS or not attempts:
+        stage, gap = ("match 1", source.gap) if source.gap < HOPELESS else ("match 2", natural)
         raise ConditioningError(
-            f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 resolves {_HOPELESS:.0e} at best: "
-            f"{np.log10(_HOPELESS / max(gap, 1e-17)):.1f} digits are missing; raise eps or move the closest atoms apart"
+            f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 resolves {HOPELESS:.0e} at best: "
+            f"{np.log10(HOPELESS / max(gap, 1e-17)):.1f} digits are missing; raise eps or move the closest atoms apart"
         )
     best: Matching | None = None
     for gap in attempts:

@@ -41,12 +41,14 @@ class Stages:
         Args:
             orders: shape (batch, K), permutations.
         """
-        first, second = self.displacements(orders)
-        second, later = second @ across(self.a, self.c), np.empty(second.shape[:-1])
+        along, unit = across(self.a, self.c), normal_in_plane(self.a)
+        second = ((self.zeta @ self.a)[orders] - self.xi @ self.a) / (along @ self.a)
+        later = np.empty_like(second)
         np.put_along_axis(later, orders, second, axis=1)
         stages = [(self.zeta @ self.c, later)]
-        if (unit := normal_in_plane(self.a)) is not None:
-            stages.insert(0, (self.xi @ self.a, first @ unit))
+        if unit is not None:
+            first = (self.zeta @ unit)[orders] - self.xi @ unit - (along @ unit) * second
+            stages.insert(0, (self.xi @ self.a, first))
         slopes = []
         for heights, values in stages:
             rows = np.argsort(heights)

@@ -15,7 +15,7 @@ from .execution import integrate_strictly
 from .folds import folds
 from .heights import best_direction, smallest_gap
 from .hemisphere import straight_route
-from .match import Matching, across, between_boosts, classes_of, errors_of, moved_apart, pair_by_rank
+from .match import HOPELESS, Matching, across, between_boosts, classes_of, errors_of, moved_apart, pair_by_rank
 from .pairing import Stages, attempts_in, best_pairing, normal_in_plane
 from .plan import Plan
 from .task import Pair, distinct_pairs
@@ -139,7 +139,10 @@ def _shorter(old: Matching, points: list[np.ndarray], search: _Search, arrives: 
 
 
 def _fold(old: Matching, points: list[np.ndarray], search: _Search, steepest: float) -> tuple[Matching, int]:
-    """The matching by folds (with the places moved apart as far as the old one had to), and the number of attempts made."""
+    """The matching by folds (with the places moved apart as far as the old one had to), and the number of attempts made.
+
+    The old matching, where heights in the new chart are too close to be told apart.
+    """
     places, weights, seed = search.places, search.weights, search.seed
     way = straight_route(np.concatenate(points), np.concatenate(places), seed=seed)
     chart = GnomonicChart(way.pole)
@@ -152,6 +155,8 @@ def _fold(old: Matching, points: list[np.ndarray], search: _Search, steepest: fl
     start = np.concatenate([k + row for k, row in zip(pair_by_rank(xi, zeta, weights, source, target), first_row, strict=True)])
     classes = [members + row for w, row in zip(weights, first_row, strict=True) for members in classes_of(w)]
     stages = Stages(np.concatenate(xi), moved_apart(np.concatenate(zeta), c, old.spread), a, c)
+    if min(source.gap, smallest_gap(stages.zeta @ c)) < HOPELESS:
+        return old, search.attempts
     order, done = best_pairing(
         stages, start, classes, steepest=steepest, attempts=search.attempts, seconds=search.seconds, seed=seed, progress=search.progress
     )
