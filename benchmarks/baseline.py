@@ -95,20 +95,27 @@ def trained(sources: list[Empirical], targets: list[Empirical], *, width: int, l
         theta, optimiser = initial(sources[0].dimension, width, layers - 1, seed), optax.scale_by_adam()
         state = optimiser.init(theta)
         moved = train(theta, state, optimiser, 0.0, x, weights, x)[2].block_until_ready()  # compiles
-        begin = time.perf_counter()
+        begin, steps = time.perf_counter(), 0
         while (spent := time.perf_counter() - begin) < seconds:
             rate = peak * (1 + np.cos(np.pi * spent / seconds)) / 2
             theta, state, moved = train(theta, state, optimiser, rate, x, weights, assign(np.asarray(moved), sources, targets))
+            steps += STEPS
         w2 = largest(sources, targets, [np.asarray(y, float)[: mu.size] for y, mu in zip(moved, sources, strict=True)])
         if best is None or w2 < best[0]:
-            best = w2, theta, peak
+            best = w2, theta, peak, steps
     assert best is not None
-    w2, theta, peak = best
+    w2, theta, peak, steps = best
     theta = jax.tree.map(lambda a: np.asarray(a, float), theta)
     first = Segment(TransformerField(V=theta["V"], B=theta["B"]), 1.0)
     blocks = [Segment(TransformerField(W=W, U=U, b=b), 1.0) for W, U, b in zip(theta["W"], theta["U"], theta["b"], strict=True)]
     norm = balance(Schedule([first, *blocks]), 1.0).sup_norm()
-    return [str(layers), f"{w2:.1e}", f"{norm:.0f}", f"{network_stretch(theta, sources):.1e}", f"{seconds:.1f} (rate {peak:g})"]
+    return [
+        str(layers),
+        f"{w2:.1e}",
+        f"{norm:.0f}",
+        f"{network_stretch(theta, sources):.1e}",
+        f"{seconds:.1f} (rate {peak:g}, {steps} steps)",
+    ]
 
 
 def network_stretch(theta: dict, sources: list[Empirical]) -> float:

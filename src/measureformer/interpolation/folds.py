@@ -7,8 +7,8 @@ from ..schedule import Segment
 from .knots import BrokenLine, broken_line
 from .staircase import segment_of
 
-# How far from the pole (in the chart) points may be thrown between two segments of a stage before another segment is spent on it.
-_REACH = 40.0
+# How far (in the chart) points may be thrown between two segments of a stage before more segments are spent on it.
+_REACH = 20.0
 
 
 def folds(
@@ -30,7 +30,7 @@ def folds(
                  + \sum_{j \le m} (s_{j-1} - s_j)\,(t_j - \eta)_+ , $$
     one neuron a knot and one or two for the base, against two neurons a point of ``staircase``. All neurons of the stage commute, so they
     may be cut into segments anywhere; between two segments the points behind the last knot are where the last piece's line leads. Cuts are
-    therefore made where lines are level, and one or two segments more are spent if points would be thrown too far otherwise.
+    therefore made where lines are level, and a tenth more segments is spent if points would be thrown too far otherwise.
 
     Args:
         chart, direction, heights, width, phase: see ``staircase``; the width is at least 2.
@@ -89,26 +89,24 @@ def _base(at: float, value, slope, t: np.ndarray):
 
 
 def _cuts(throws: np.ndarray, width: int) -> list[int]:
-    """Where to end the segments: as few as possible, and of these the cuts whose largest throw is smallest."""
-    count = len(throws)
-    cost = np.append(0.0, throws)
-    cost[count] = 0.0  # after the last neuron the stage is complete
-    best, cuts = None, []
-    for groups in range(-(-count // width), -(-count // width) + 3):
-        largest, size = np.full(count + 1, np.inf), np.zeros((groups + 1, count + 1), np.int16)
-        largest[0] = 0.0
-        for g in range(1, groups + 1):
-            before, largest = largest, np.full(count + 1, np.inf)
-            for s in range(1, min(width, count) + 1):
-                reached = np.maximum(before[:-s], cost[s:])
-                better = reached < largest[s:]
-                largest[s:][better] = reached[better]
-                size[g, s:][better] = s
-        if largest[count] < (np.inf if best is None else best / 2):
-            best, cuts, i = largest[count], [], count
-            for g in range(groups, 0, -1):
-                cuts.append(i)
-                i -= int(size[g, i])
-        if best is not None and best <= _REACH:
-            break
-    return cuts[::-1]
+    """Where to end the segments: the shortest throws that at most a tenth (and one) more segments than necessary can buy."""
+    least, reach = -(-len(throws) // width), _REACH
+    while True:
+        allowed = throws <= reach
+        allowed[-1] = True  # after the last neuron the stage is complete
+        stops = _fewest_cuts(allowed, width)
+        if stops is not None and len(stops) <= least + max(1, least // 10):
+            return stops
+        reach *= 2
+
+
+def _fewest_cuts(allowed: np.ndarray, width: int) -> list[int] | None:
+    """The ends of the fewest runs of at most ``width`` neurons that end where it is allowed; None if there are no such runs."""
+    stops, start = [], 0
+    while start < len(allowed):
+        ends = np.flatnonzero(allowed[start : start + width])
+        if not ends.size:
+            return None
+        start += int(ends[-1]) + 1
+        stops.append(start)
+    return stops
