@@ -76,6 +76,9 @@ def interpolate(
     strategy: Annotated[Strategy, typer.Option("--strategy", help="Construction; auto chooses.")] = Strategy.auto,
     width: Annotated[int | None, typer.Option("--width", metavar="H", help="Neurons of a segment; by default d.")] = None,
     horizon: Annotated[float, typer.Option("--horizon", metavar="T", help="Length of the time interval.")] = 1.0,
+    refine: Annotated[
+        float | None, typer.Option("--refine", metavar="SECONDS", help="Spend up to so long on fewer segments; by default none.")
+    ] = None,
     normalize: Normalize = False,
     seed: Seed = 0,
     force: Force = False,
@@ -90,7 +93,7 @@ def interpolate(
 
         certificate = run_interpolate(
             sources, targets, eps=eps, out=out, strategy=strategy.value, width=width, horizon=horizon, normalize=normalize, seed=seed,
-            force=force, as_json=as_json,
+            refine=refine, force=force, as_json=as_json,
         )  # fmt: skip
     _finish(certificate, as_json)
 

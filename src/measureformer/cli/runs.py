@@ -16,7 +16,7 @@ DEMO_EPS = 1e-6
 
 def run_interpolate(
     sources: Path, targets: Path, *, eps: float, out: Path, strategy: str, width: int | None, horizon: float, normalize: bool, seed: int,
-    force: bool, as_json: bool,
+    refine: float | None, force: bool, as_json: bool,
 ) -> dict:  # fmt: skip
     """``measureformer interpolate``: returns the certificate, with the paths of the run and the report."""
     check_free(out, force=force)
@@ -24,7 +24,7 @@ def run_interpolate(
         stage("reading the clouds")
         clouds = read_clouds(sources, normalize=normalize), read_clouds(targets, normalize=normalize)
         stage("planning")
-        result = interpolate(*clouds, eps=eps, strategy=strategy, width=width, horizon=horizon, seed=seed)
+        result = interpolate(*clouds, eps=eps, strategy=strategy, width=width, horizon=horizon, seed=seed, refine=refine, progress=stage)
         certificate = result.save(out, force=force, progress=stage)
         stage("drawing the report")
         report = write_report_of(result, certificate, out, title="Measure-to-measure interpolation")

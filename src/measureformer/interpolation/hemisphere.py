@@ -6,7 +6,7 @@ import numpy as np
 
 from ..fields import TransformerField
 from ..flows import boost, boost_between_caps
-from ..geometry import Cap, enclosing_cap, exp, log, tangent
+from ..geometry import Cap, distance, enclosing_cap, exp, log, normalize, tangent
 from ..schedule import Segment
 
 # The standard cap: its gnomonic image is the ball of radius tan(60 deg) = 1.73, about as wide as the chart can be without squeezing the
@@ -15,6 +15,10 @@ RADIUS = np.pi / 3
 # Caps smaller than this are not blown up to the standard one: it would magnify errors of the data.
 _SMALLEST = 0.2
 _DETOURS = (np.pi / 6, np.pi / 9)
+# Points this close to the pole need no boost: the chart holds them in a ball of radius tan(70 deg) = 2.7. Points this close to the
+# antipode of a pole rule it out.
+_CLOSE, _OPPOSITE = np.deg2rad(70), 0.15
+_POLES = 4096
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,40 @@ def route_between(start: Cap, goal: Cap) -> Route:
             best, least = Route(pole, inward, [-w for w in reversed(outward)]), rapidity
     assert best is not None  # two boosts reach any pole, see _boosts
     return best
+
+
+def straight_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
+    """The route of fewest boosts: straight to the pole and straight from it, at most one on a side; ``route`` if there is none.
+
+    A boost along the pole brings any points that stay away from its antipode into the standard cap: tan(angle/2) shrinks by
+    exp(-rapidity). Poles are sought all over the sphere, on arcs between atoms of the two sides, and at the centres of their caps; of those
+    that need as few boosts the one of least rapidity is taken.
+
+    Args:
+        sources: points, shape (n, d).
+        targets: points, shape (m, d).
+        seed: of the poles that are compared.
+    """
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(len(sources), size=_POLES // 2), rng.integers(len(targets), size=_POLES // 2)
+    between = exp(sources[pairs[0]], rng.uniform(size=(_POLES // 2, 1)) * log(sources[pairs[0]], targets[pairs[1]]))
+    centers = [enclosing_cap(x, seed=seed).center for x in (sources, targets, np.concatenate([sources, targets]))]
+    poles = np.concatenate([normalize(rng.normal(size=(_POLES // 2, sources.shape[1]))), normalize(between), centers])
+    rapidities = np.stack([_straight(poles, sources), _straight(poles, targets)])
+    cost = (rapidities + 3.0 * (rapidities > 0)).sum(axis=0)
+    best = int(cost.argmin())
+    if not np.isfinite(cost[best]):
+        return route(sources, targets, seed=seed)
+    pole, (inward, outward) = poles[best], rapidities[:, best]
+    return Route(pole, [inward * pole] if inward else [], [-outward * pole] if outward else [])
+
+
+def _straight(poles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The rapidity along each pole that brings all points near it; 0 where they are near, infinite where one is near the antipode."""
+    farthest = np.concatenate([(poles[i : i + 64] @ points.T).argmin(axis=1) for i in range(0, len(poles), 64)])
+    angle = distance(poles, points[farthest])
+    rapidity = np.where(angle <= _CLOSE, 0.0, np.log(np.tan(np.minimum(angle, np.pi - _OPPOSITE) / 2) / np.tan(RADIUS / 2)))
+    return np.where(angle < np.pi - _OPPOSITE, rapidity, np.inf)
 
 
 def _boosts(cap: Cap, pole: np.ndarray) -> list[np.ndarray] | None:
