@@ -43,14 +43,14 @@ def test_atom_by_atom_matching_does_not_generalise():
 
 
 def test_the_noise_of_the_means_is_taken_out():
-    """Two samples whose means differ by 3 % of the radius along c arrive at the same slabs: recentring forgets the difference."""
+    """Sources that are pushed aside by 0.03 rad arrive all the same, though clustering magnifies the push about thirty times."""
     sources, targets = three_caps(1000, 3)
     result = interpolate(sources, targets, eps=0.1)
     assert {"cluster", "recentre", "unroll", "flatten"} <= set(result.schedule.segments_by_phase())
     rng = np.random.default_rng(3)
-    turned = [mu.moved(boost(mu.points, 0.02 * rng.normal(size=3))) for mu in sources]
+    pushed = [mu.moved(boost(mu.points, 0.02 * rng.normal(size=3))) for mu in sources]
     before = max(fresh_distances(result, sources, targets))
-    assert max(fresh_distances(result, turned, targets)) <= 1.15 * before
+    assert max(fresh_distances(result, pushed, targets)) <= 1.5 * before
 
 
 def test_equal_means_and_equal_second_moments():
@@ -70,13 +70,13 @@ def test_equal_means_and_equal_second_moments():
 
 
 def test_eight_measures_on_the_sphere():
-    """N = 8, d = 3: along one direction eight means are too close for samples of 1000; in lanes they are not."""
+    """N = 8, d = 3: along one direction eight means are too close for samples of 2000; in lanes they are not."""
     rng = np.random.default_rng(3)
     centers = [normalize(np.eye(3)[0] + 0.4 * normalize(rng.normal(size=3))) for _ in range(8)]
     goals = [normalize(-np.eye(3)[0] + 0.9 * normalize(rng.normal(size=3))) for _ in range(8)]
 
     def sample():
-        return [[Empirical(cap(c, 0.7, 1000, rng)) for c in side] for side in (centers, goals)]
+        return [[Empirical(cap(c, 0.7, 2000, rng)) for c in side] for side in (centers, goals)]
 
     result = interpolate(*sample(), eps=0.14)
     assert "lanes" in result.schedule.segments_by_phase()

@@ -13,8 +13,8 @@ BEND = "bend"
 _DIRECTIONS = 64
 # Levels of the bend, as quantiles of the heights.
 _LEVELS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
-# The bend outweighs what was there before by this factor (standard deviations), but moves nothing by more than _FARTHEST chart units.
-_WEIGHT, _FARTHEST = 4.0, 3.0
+# The bend has to outweigh what was there before. Nothing is moved by more than so many chart units (83 degrees from the pole).
+_FARTHEST = 8.0
 
 
 def bend(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: GnomonicChart, *, width: int, seed: int = 0) -> list[Segment]:
@@ -47,8 +47,7 @@ def bend(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: Gnomo
     for quantile in _LEVELS:
         levels = np.quantile(np.concatenate(heights), quantile, axis=0)
         bent = [np.maximum(h - levels, 0) for h in heights]
-        everything, before = np.concatenate(bent), np.concatenate([x @ r.T for x in xi])
-        slopes = np.minimum(_WEIGHT * before.std(0) / everything.std(0), _FARTHEST / everything.max(0))
+        slopes = _FARTHEST / np.concatenate(bent).max(axis=0)
         after = [x @ r.T + slopes * f for x, f in zip(xi, bent, strict=True)]
         means = np.array([w @ y for w, y in zip(weights, after, strict=True)])
         noise = np.array([(w**2) @ (y - w @ y) ** 2 for w, y in zip(weights, after, strict=True)])

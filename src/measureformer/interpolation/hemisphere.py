@@ -64,8 +64,7 @@ def route_between(start: Cap, goal: Cap) -> Route:
     """The route from a cap that holds the sources to one that holds the targets; see ``route``."""
     arc = log(start.center, goal.center)
     if np.linalg.norm(arc) < 1e-9 and start.center @ goal.center < 0:  # antipodes: any great circle will do
-        across = tangent(start.center, np.eye(len(arc))[np.argmin(np.abs(start.center))])
-        arc = np.pi * across / np.linalg.norm(across)
+        arc = np.pi * _across(start.center)
     best, least = None, np.inf
     for s in np.linspace(0, 1, 65):
         pole = exp(start.center, s * arc)
@@ -77,6 +76,37 @@ def route_between(start: Cap, goal: Cap) -> Route:
             best, least = Route(pole, inward, [-w for w in reversed(outward)]), rapidity
     assert best is not None  # two boosts reach any pole, see _boosts
     return best
+
+
+def concentric_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
+    """The pole is the centre of the sources' cap: one boost along it, or none, and up to three from there to the targets.
+
+    A boost that moves a cap stretches one side of it and squeezes the other; what is sampled from a density is better left in proportion.
+
+    Args:
+        sources, targets, seed: as for ``route``.
+    """
+    start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
+    pole, radius = start.center, max(goal.radius, _SMALLEST)
+    inward = boost_between_caps(pole, max(start.radius, _SMALLEST), pole, RADIUS)
+    arc = log(pole, goal.center)
+    if np.linalg.norm(arc) < 1e-9 and pole @ goal.center < 0:
+        arc = np.pi * _across(pole)
+    half_way = exp(pole, arc / 2)
+    ways = [[(pole, RADIUS), (goal.center, radius)]]
+    ways += [[(pole, RADIUS), (half_way, small), (goal.center, radius)] for small in (np.pi / 6, np.pi / 9, np.pi / 18)]
+    ways += [[(pole, RADIUS), (half_way, np.pi / 9), (goal.center, np.pi / 6), (goal.center, radius)]]
+    for way in ways:
+        outward = [boost_between_caps(*a, *b) for a, b in zip(way, way[1:], strict=False)]
+        if all(w is not None for w in outward):
+            return Route(pole, [] if np.linalg.norm(inward) < 1e-9 else [inward], [w for w in outward if np.linalg.norm(w) > 1e-9])
+    raise AssertionError("three boosts lead anywhere: half of an arc is at most 90 degrees")
+
+
+def _across(x: np.ndarray) -> np.ndarray:
+    """Some unit tangent vector at x."""
+    across = tangent(x, np.eye(x.size)[np.argmin(np.abs(x))])
+    return across / np.linalg.norm(across)
 
 
 def straight_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:

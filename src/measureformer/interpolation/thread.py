@@ -12,10 +12,10 @@ from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from ..transport import Quantisation
 from .bend import bend
-from .gather import Gathered, gather, recentre
+from .gather import NARROW, Gathered, gather, recentre
 from .give_up import CLEAR, opening
 from .heights import best_direction, smallest_gap, spread
-from .hemisphere import Route, boost_segment, route
+from .hemisphere import Route, boost_segment, concentric_route
 from .hinge import hinges
 from .match import Matching
 from .plan import Attention
@@ -131,7 +131,7 @@ def _enter(
     hole = pairs[0].hole
     start = [] if hole is None else [boost_segment(opening(hole), width, CLEAR)]
     opened = flow(Schedule(start), [p.source for p in pairs]).measures
-    way = route(
+    way = concentric_route(
         np.concatenate([mu.points[k] for mu, k in zip(opened, kept, strict=True)]),
         np.concatenate([q.measure.points for q in cells]),
         seed=seed,
@@ -186,7 +186,8 @@ def _spun(measures: list[Empirical], chart: GnomonicChart, a, c, eps: float, wid
     starts[order] = np.cumsum([0.0, *((high - low)[order][:-1] + room)])
     length = float((starts + high - low).max()) or 1.0
     shift = starts - length / 2 - low
-    unroll = staircase(chart, a, spans, np.outer(shift, c), width, "unroll") if len(xi) > 1 else []
+    narrow = NARROW * float((spans[order][1:, 0] - spans[order][:-1, 1]).min(initial=np.inf))
+    unroll = staircase(chart, a, spans, np.outer(shift, c), width, "unroll", widest=narrow) if len(xi) > 1 else []
     middle = 0.0 if len(xi) > 1 else float(low[0] + high[0]) / 2
     widest = max(float(np.abs(x - np.outer(x @ c, c)).max()) for x in xi)
     others = np.linalg.svd(c[None])[2][1:]
