@@ -88,7 +88,7 @@ def concentric_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0)
     """
     start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
     pole, radius = start.center, max(goal.radius, _SMALLEST)
-    inward = boost_between_caps(pole, max(start.radius, _SMALLEST), pole, RADIUS)
+    inward = np.log(np.tan(max(start.radius, _SMALLEST) / 2) / np.tan(RADIUS / 2)) * pole
     arc = log(pole, goal.center)
     if np.linalg.norm(arc) < 1e-9 and pole @ goal.center < 0:
         arc = np.pi * _across(pole)
@@ -97,8 +97,8 @@ def concentric_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0)
     ways += [[(pole, RADIUS), (half_way, small), (goal.center, radius)] for small in (np.pi / 6, np.pi / 9, np.pi / 18)]
     ways += [[(pole, RADIUS), (half_way, np.pi / 9), (goal.center, np.pi / 6), (goal.center, radius)]]
     for way in ways:
-        outward = [boost_between_caps(*a, *b) for a, b in zip(way, way[1:], strict=False)]
-        if all(w is not None for w in outward):
+        outward = [w for a, b in zip(way, way[1:], strict=False) if (w := boost_between_caps(*a, *b)) is not None]
+        if len(outward) == len(way) - 1:
             return Route(pole, [] if np.linalg.norm(inward) < 1e-9 else [inward], [w for w in outward if np.linalg.norm(w) > 1e-9])
     raise AssertionError("three boosts lead anywhere: half of an arc is at most 90 degrees")
 

@@ -228,6 +228,7 @@ def _parted(zeta: np.ndarray, masses: np.ndarray, chart: GnomonicChart, way: Rou
     """The places, with as wide gaps between their heights along e as moving them by a tenth of eps allows (root mean square)."""
     heights = zeta @ e
     at = _outside(chart, way, zeta)
+    parted, gap = zeta, 0.0
     for fraction in _GAPS:
         gap = fraction * float(np.ptp(heights)) / max(len(heights) - 1, 1)
         parted = zeta + np.outer(spread(heights, gap) - heights, e) if gap else zeta
