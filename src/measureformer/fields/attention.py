@@ -3,6 +3,7 @@
 from jaxtyping import Float
 
 from .._types import Array, namespace
+from .pairs import masses, tilted
 
 
 def attention(
@@ -48,7 +49,4 @@ def attention_weights(
 
 def _masses(x, points, weights, B):
     """The same up to a factor for each x."""
-    xp = namespace(x, points, weights, B)
-    # atoms of weight zero (probes, padding) must not set the scale either
-    scores = xp.where(weights[..., None, :] > 0, (x @ B.T) @ xp.swapaxes(points, -1, -2), -xp.inf)
-    return xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]
+    return tilted((x @ B.T) @ namespace(points).swapaxes(points, -1, -2), masses(weights, None))
