@@ -61,12 +61,12 @@ def interaction_energy(
     if not (np.isfinite(beta) and (beta > 0 or normalisation in ("unit", "centred"))):
         raise InputError(f"beta must be positive for normalisation {normalisation!r}, got {beta}; 'unit' and 'centred' take any")
     xp, n = namespace(points, weights), points.shape[-2]
-    weights = _weights(points, weights)
+    w = _weights(points, weights)
     if normalisation == "centred":
-        return _centred(points, beta, weights, V)
-    log_mass = log_partition(points, beta, weights, V=V)
+        return _centred(points, beta, w, V)
+    log_mass = log_partition(points, beta, w, V=V)
     top = log_mass.max(-1)
-    log_energy = top + xp.log((weights * xp.exp(log_mass - top[..., None])).sum(-1)) + NORMALISATIONS[normalisation](beta, n)
+    log_energy = top + xp.log((w * xp.exp(log_mass - top[..., None])).sum(-1)) + NORMALISATIONS[normalisation](beta, n)
     if xp is np and np.max(log_energy) > np.log(np.finfo(log_energy.dtype).max):
         raise InputError(f"the energy e^{np.max(log_energy):.0f} overflows at beta = {beta}; normalisation='unit' stays in (0, 1]")
     return xp.exp(log_energy)
@@ -86,15 +86,15 @@ def log_partition(
     Args, Raises: as in ``interaction_energy``.
     """
     xp, n = namespace(points, weights), points.shape[-2]
-    weights = _weights(points, weights)
+    w = _weights(points, weights)
     queries = beta * (points if V is None else points @ _symmetric(V))
     step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
     parts = []
     for start in range(0, n, step):
         scores = queries[..., start : start + step, :] @ xp.swapaxes(points, -1, -2)
-        scores = xp.where(weights[..., None, :] > 0, scores, -xp.inf)  # tokens without weight must not set the scale
+        scores = xp.where(w[..., None, :] > 0, scores, -xp.inf)  # tokens without weight must not set the scale
         top = scores.max(-1, keepdims=True)
-        parts.append(top[..., 0] + xp.log((xp.exp(scores - top) * weights[..., None, :]).sum(-1)))
+        parts.append(top[..., 0] + xp.log((xp.exp(scores - top) * w[..., None, :]).sum(-1)))
     return xp.concatenate(parts, axis=-1)
 
 
@@ -115,7 +115,7 @@ def energy_rate(
     """
     xp, n = namespace(points, velocities, weights), points.shape[-2]
     shift = _shift(beta, n, normalisation)
-    weights = _weights(points, weights)
+    w = _weights(points, weights)
     queries = points if V is None else points @ _symmetric(V)
     along = velocities if V is None else velocities @ V
     step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
@@ -124,7 +124,7 @@ def energy_rate(
         rows = slice(start, start + step)
         keys = xp.swapaxes(points, -1, -2)
         scores = beta * (queries[..., rows, :] @ keys) + shift
-        total = total + (weights[..., rows] * ((xp.exp(scores) * weights[..., None, :]) * (along[..., rows, :] @ keys)).sum(-1)).sum(-1)
+        total = total + (w[..., rows] * ((xp.exp(scores) * w[..., None, :]) * (along[..., rows, :] @ keys)).sum(-1)).sum(-1)
     return total
 
 
@@ -151,13 +151,13 @@ def dissipation(
         arXiv:2312.10794, Sections 3.3 and 3.4.
     """
     xp = namespace(points, velocities, weights)
-    weights = _weights(points, weights)
+    w = _weights(points, weights)
     squared = (velocities * velocities).sum(-1)
     shift = _shift(beta, points.shape[-2], normalisation)
     if law == "softmax":
-        return (weights * xp.exp(log_partition(points, beta, weights, V=V) + shift) * squared).sum(-1)
+        return (w * xp.exp(log_partition(points, beta, w, V=V) + shift) * squared).sum(-1)
     if law == "unnormalised":
-        return (weights * squared).sum(-1) * float(np.exp(shift))
+        return (w * squared).sum(-1) * float(np.exp(shift))
     raise InputError(f"law {law!r} has no known dissipation identity; choose 'softmax' or 'unnormalised'")
 
 
@@ -169,9 +169,9 @@ def energy_gradient(
     Args: as in ``interaction_energy``.
     """
     xp = namespace(points, weights)
-    weights = _weights(points, weights)
+    w = _weights(points, weights)
     images = points if V is None else points @ _symmetric(V)
-    return tangent(points, (xp.exp(beta * (images @ points.T)) * weights) @ images)
+    return tangent(points, (xp.exp(beta * (images @ points.T)) * w) @ images)
 
 
 def _shift(beta: float, n: int, normalisation: str) -> float:
