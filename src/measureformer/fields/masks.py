@@ -47,4 +47,4 @@ class Mask(eqx.Module):
         """
         if self.allowed.shape[0] != m:
             raise InputError(f"the mask is for {self.allowed.shape[0]} tokens, and there are {m}; probes need rows and columns too")
-        return self.allowed[i]
+        return namespace(i, self.allowed).asarray(self.allowed)[i]

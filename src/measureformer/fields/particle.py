@@ -42,7 +42,7 @@ class ParticleField(eqx.Module):
     ) -> Float[Array, "*batch n d"]:
         """v[mu](x) at time t for mu = sum_j weights_j delta_{points_j}; leading axes are batches of measures.
 
-        More than a few thousand queries on JAX arrays go block by block: memory is O((n + m) d).
+        More than a few thousand queries on JAX arrays go block by block: memory is O((n + m) d), plus what the law itself holds (Sinkhorn: m^2).
 
         Raises:
             InputError: the law returns vectors of another dimension; or a mask meets points that are not the tokens.

@@ -4,12 +4,15 @@ from enum import Enum
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar, namespace
 from ..errors import InputError
 from .pairs import About, inner_scores, masses, transform
+
+_PEAK = 'take the time unit TimeUnit.PEAK (in a configuration time = "peak"), which divides by e^beta and changes nothing but the clock'
 
 
 class TimeUnit(Enum):
@@ -84,9 +87,13 @@ class Unnormalised(eqx.Module):
 
     def overflow(self, score: float, limit: float) -> str:
         """The message for a score that is too large."""
-        remedy = (
-            "take the time unit TimeUnit.PEAK (in a configuration time = \"peak\"), which divides by e^beta and changes the clock only"
-            if self.time is TimeUnit.MEAN
-            else "take a smaller beta, or smaller points"
-        )
+        remedy = _PEAK if self.time is TimeUnit.MEAN else "take a smaller beta, or smaller points"
         return f"a score is {score:.4g}, and exp overflows above {limit:.4g}; {remedy}, or the law softmax"
+
+
+def overflow_remedy(field: Any) -> str:
+    """What to do about a field that is not finite."""
+    for law in jax.tree.leaves(field, is_leaf=lambda node: isinstance(node, Unnormalised)):
+        if isinstance(law, Unnormalised) and law.time is TimeUnit.MEAN:
+            return f"weights of the unnormalised law e^(beta <Qx, Ky>) overflow at beta = {float(law.beta):.6g}; {_PEAK}, or the law softmax"
+    return "look for NaN and infinity among its parameters, and for points of enormous norm"
