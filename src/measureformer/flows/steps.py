@@ -27,7 +27,7 @@ def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
 
     def slope(time, y, _):
         v = field(y[0], y[0], weights, time)
-        return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates}
+        return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
 
     term = diffrax.ODETerm(slope)
     memory = solver.init(term, t, t + h, state, None)
