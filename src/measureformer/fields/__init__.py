@@ -8,6 +8,14 @@ from .combine import Scaled as Scaled
 from .divergence import divergence as divergence
 from .hardmax import Hardmax as Hardmax
 from .l2 import L2 as L2
+from .layers import NGPT as NGPT
+from .layers import SCHEMES as SCHEMES
+from .layers import MixLN as MixLN
+from .layers import PeriLN as PeriLN
+from .layers import PostLN as PostLN
+from .layers import PreLN as PreLN
+from .layers import SqrtScaled as SqrtScaled
+from .layers import run_layers as run_layers
 from .laws import LAWS as LAWS
 from .laws import law_named as law_named
 from .linear import Linear as Linear
