@@ -32,7 +32,7 @@ def interaction_energy(
 
     | normalisation | energy | in print |
     |---|---|---|
-    | ``"measure"`` | $S / 2\beta$; for tokens $\frac{1}{2 \beta n^2} \sum_{ij} e^{\beta \langle V x_i, x_j \rangle}$ | 2312.10794, (3.5) |
+    | ``"measure"`` | $S / 2\beta$; for n equal tokens $S = n^{-2} \sum_{ij}$ | 2312.10794, Section 3 |
     | ``"sum"`` | $n^2 S / 2\beta$, the sum without $1/n^2$ | 2312.10794, Section 3.4 |
     | ``"shifted"`` | $S / (2 \beta e^\beta)$ | 2410.06833, text |
     | ``"unit"`` | $S / e^\beta$, in (0, 1] on the sphere; clusters far apart give the sum of their masses squared | 2410.06833, figures |
@@ -148,7 +148,7 @@ def dissipation(
         InputError: another law.
 
     References:
-        arXiv:2312.10794, Sections 3.3 and 3.4.
+        arXiv:2312.10794, Section 3.
     """
     xp = namespace(points, velocities, weights)
     w = _weights(points, weights)
