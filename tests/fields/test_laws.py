@@ -237,7 +237,7 @@ def test_l2_on_the_sphere_is_softmax_of_twice_beta():
 
 
 def test_many_queries_go_in_blocks(monkeypatch):
-    monkeypatch.setattr("measureformer.fields.particle._BLOCK", 40)
+    monkeypatch.setattr("measureformer.fields.particle.BLOCK", 40)
     rng = np.random.default_rng(12)
     x, w = normalize(rng.normal(size=(2, 9, 3))), rng.uniform(0.1, 1, (2, 9))
     for mask in (None, Causal(), Mask(rng.uniform(size=(9, 9)) < 0.8)):

@@ -148,6 +148,40 @@ def export(
         show_json(result)
 
 
+@app.command()
+def simulate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure, field, flow, output.")],
+    out: Out,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a flow: tokens under an attention law, their energy, clusters, pictures.
+
+    Example: measureformer simulate config.toml --out run
+    """
+    with exit_codes():
+        from .simulate import run_simulate
+
+        result = run_simulate(config, out, seed=seed, force=force, as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
+def laws(as_json: Json = False) -> None:
+    """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
+
+    Example: measureformer laws --json
+    """
+    with exit_codes():
+        from .laws import law_rows, show_laws
+
+        if as_json:
+            show_json(law_rows())
+        else:
+            show_laws()
+
+
 def _finish(result: dict, as_json: bool) -> None:
     if as_json:
         show_json(result)

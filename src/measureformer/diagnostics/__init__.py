@@ -1,5 +1,7 @@
 """Measuring what a flow does."""
 
+from .audit import EnergyOf as EnergyOf
+from .audit import energy_of as energy_of
 from .centers import expected_strong_centers as expected_strong_centers
 from .centers import renyi_centers as renyi_centers
 from .centers import strong_centers as strong_centers

@@ -11,7 +11,7 @@ from .._types import Array, namespace
 from ..errors import InputError
 from ..geometry import Sphere
 
-_BLOCK = 2**22  # numbers of the largest matrix of pairs
+BLOCK = 2**22  # numbers of the largest matrix of pairs
 
 
 class ParticleField(eqx.Module):
@@ -51,8 +51,8 @@ class ParticleField(eqx.Module):
         if self.mask is not None and n != m:
             raise InputError(f"a mask is about the {m} tokens themselves, and the field was asked at {n} points; ask at all tokens at once")
         batch = weights.size // m
-        if isinstance(x, jax.Array) and n * m * batch > _BLOCK and n > 1:
-            return self._in_blocks(x, points, weights, t, size=max(1, _BLOCK // (m * batch)))
+        if isinstance(x, jax.Array) and n * m * batch > BLOCK and n > 1:
+            return self._in_blocks(x, points, weights, t, size=max(1, BLOCK // (m * batch)))
         return self._at(x, namespace(x).arange(n), points, weights, t)
 
     def _at(self, x, rows, points, weights, t):

@@ -1,3 +1,5 @@
-"""The report of a run: pictures of the measures on the globe, and the certificate, in one HTML file."""
+"""Reports: the one of an interpolation as an HTML page, the figures and the animation of a simulation."""
 
+from .animation import write_animation as write_animation
+from .dynamics import draw_simulation as draw_simulation
 from .write import write_report as write_report
