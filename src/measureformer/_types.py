@@ -17,9 +17,12 @@ import numpy as np
 if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and dtypes are checked at run time in the tests
     Array: TypeAlias = Any
     OptionalArray: TypeAlias = Any
+    Numbers: TypeAlias = Any
 else:
     Array: TypeAlias = np.ndarray | jax.Array
     OptionalArray: TypeAlias = np.ndarray | jax.Array | None
+    # A number, an array, or a list of numbers: closed forms take what np.asarray takes, broadcast, and return NumPy
+    Numbers: TypeAlias = int | float | np.ndarray | np.generic | list | tuple
 
 
 def namespace(*arrays: Any) -> ModuleType:
