@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import data as data
     from . import diagnostics as diagnostics
+    from . import dynamics as dynamics
     from . import export as export
     from . import geometry as geometry
     from . import transport as transport
@@ -58,8 +59,20 @@ _HOME = {
     "transport": ("wasserstein2", "wasserstein_inf"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = ("data", "diagnostics", "export", "fields", "flows", "geometry", "interpolation", "measures", "schedule", "transport")
-__all__ = [*_MODULE_OF, "data", "diagnostics", "export", "geometry", "transport"]  # noqa: PLE0604
+_MODULES = (
+    "data",
+    "diagnostics",
+    "dynamics",
+    "export",
+    "fields",
+    "flows",
+    "geometry",
+    "interpolation",
+    "measures",
+    "schedule",
+    "transport",
+)
+__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "export", "geometry", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

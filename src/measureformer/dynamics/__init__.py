@@ -1,0 +1,31 @@
+"""Closed forms of the dynamics of attention, and engines that use its symmetries. NumPy and float64 throughout."""
+
+from .discrete import context_cosine as context_cosine
+from .discrete import context_limit as context_limit
+from .discrete import discrete_front as discrete_front
+from .discrete import equiangular_step as equiangular_step
+from .discrete import late_rate as late_rate
+from .equiangular import equiangular as equiangular
+from .equiangular import equiangular_log_time as equiangular_log_time
+from .equiangular import equiangular_rate as equiangular_rate
+from .equiangular import equiangular_time as equiangular_time
+from .equiangular import gamma_curve as gamma_curve
+from .growth import fastest_mode as fastest_mode
+from .growth import growth_rate as growth_rate
+from .growth import log_funk_hecke as log_funk_hecke
+from .growth import noise_threshold as noise_threshold
+from .growth import switch_betas as switch_betas
+from .levels import dirac_energy as dirac_energy
+from .levels import mean_energy as mean_energy
+from .levels import uniform_energy as uniform_energy
+from .moebius import cross_ratio as cross_ratio
+from .moebius import ott_antonsen_radius as ott_antonsen_radius
+from .pair import merge_time_asymptotic as merge_time_asymptotic
+from .pair import pair_cosine as pair_cosine
+from .pair import pair_rate as pair_rate
+from .pair import pair_time as pair_time
+from .polygon import interaction_slope as interaction_slope
+from .polygon import polygon_rates as polygon_rates
+from .schemes import contraction_clock as contraction_clock
+from .schemes import equiangular_scheme as equiangular_scheme
+from .schemes import initial_slope as initial_slope
