@@ -6,7 +6,7 @@ import numpy as np
 
 from ..fields import TransformerField
 from ..flows import boost, boost_between_caps
-from ..geometry import Cap, enclosing_cap, exp, log, tangent
+from ..geometry import Cap, distance, enclosing_cap, exp, log, normalize, tangent
 from ..schedule import Segment
 
 # The standard cap: its gnomonic image is the ball of radius tan(60 deg) = 1.73, about as wide as the chart can be without squeezing the
@@ -15,6 +15,10 @@ RADIUS = np.pi / 3
 # Caps smaller than this are not blown up to the standard one: it would magnify errors of the data.
 _SMALLEST = 0.2
 _DETOURS = (np.pi / 6, np.pi / 9)
+# Points this close to the pole need no boost: the chart holds them in a ball of radius tan(70 deg) = 2.7. Points this close to the
+# antipode of a pole rule it out.
+_CLOSE, _OPPOSITE = np.deg2rad(70), 0.15
+_POLES = 4096
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,7 @@ def route_between(start: Cap, goal: Cap) -> Route:
     """The route from a cap that holds the sources to one that holds the targets; see ``route``."""
     arc = log(start.center, goal.center)
     if np.linalg.norm(arc) < 1e-9 and start.center @ goal.center < 0:  # antipodes: any great circle will do
-        across = tangent(start.center, np.eye(len(arc))[np.argmin(np.abs(start.center))])
-        arc = np.pi * across / np.linalg.norm(across)
+        arc = np.pi * _across(start.center)
     best, least = None, np.inf
     for s in np.linspace(0, 1, 65):
         pole = exp(start.center, s * arc)
@@ -73,6 +76,71 @@ def route_between(start: Cap, goal: Cap) -> Route:
             best, least = Route(pole, inward, [-w for w in reversed(outward)]), rapidity
     assert best is not None  # two boosts reach any pole, see _boosts
     return best
+
+
+def concentric_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
+    """The pole is the centre of the sources' cap: one boost along it, or none, and up to three from there to the targets.
+
+    A boost that moves a cap stretches one side of it and squeezes the other; what is sampled from a density is better left in proportion.
+
+    Args:
+        sources, targets, seed: as for ``route``.
+    """
+    start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
+    pole, radius = start.center, max(goal.radius, _SMALLEST)
+    inward = np.log(np.tan(max(start.radius, _SMALLEST) / 2) / np.tan(RADIUS / 2)) * pole
+    arc = log(pole, goal.center)
+    if np.linalg.norm(arc) < 1e-9 and pole @ goal.center < 0:
+        arc = np.pi * _across(pole)
+    half_way = exp(pole, arc / 2)
+    ways = [[(pole, RADIUS), (goal.center, radius)]]
+    ways += [[(pole, RADIUS), (half_way, small), (goal.center, radius)] for small in (np.pi / 6, np.pi / 9, np.pi / 18)]
+    ways += [[(pole, RADIUS), (half_way, np.pi / 9), (goal.center, np.pi / 6), (goal.center, radius)]]
+    for way in ways:
+        outward = [w for a, b in zip(way, way[1:], strict=False) if (w := boost_between_caps(*a, *b)) is not None]
+        if len(outward) == len(way) - 1:
+            return Route(pole, [] if np.linalg.norm(inward) < 1e-9 else [inward], [w for w in outward if np.linalg.norm(w) > 1e-9])
+    raise AssertionError("three boosts lead anywhere: half of an arc is at most 90 degrees")
+
+
+def _across(x: np.ndarray) -> np.ndarray:
+    """Some unit tangent vector at x."""
+    across = tangent(x, np.eye(x.size)[np.argmin(np.abs(x))])
+    return across / np.linalg.norm(across)
+
+
+def straight_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
+    """The route of fewest boosts: straight to the pole and straight from it, at most one on a side; ``route`` if there is none.
+
+    A boost along the pole brings any points that stay away from its antipode into the standard cap: tan(angle/2) shrinks by
+    exp(-rapidity). Poles are sought all over the sphere, on arcs between atoms of the two sides, and at the centres of their caps; of those
+    that need as few boosts the one of least rapidity is taken.
+
+    Args:
+        sources: points, shape (n, d).
+        targets: points, shape (m, d).
+        seed: of the poles that are compared.
+    """
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(len(sources), size=_POLES // 2), rng.integers(len(targets), size=_POLES // 2)
+    between = exp(sources[pairs[0]], rng.uniform(size=(_POLES // 2, 1)) * log(sources[pairs[0]], targets[pairs[1]]))
+    centers = [enclosing_cap(x, seed=seed).center for x in (sources, targets, np.concatenate([sources, targets]))]
+    poles = np.concatenate([normalize(rng.normal(size=(_POLES // 2, sources.shape[1]))), normalize(between), centers])
+    rapidities = np.stack([_straight(poles, sources), _straight(poles, targets)])
+    cost = (rapidities + 3.0 * (rapidities > 0)).sum(axis=0)
+    best = int(cost.argmin())
+    if not np.isfinite(cost[best]):
+        return route(sources, targets, seed=seed)
+    pole, (inward, outward) = poles[best], rapidities[:, best]
+    return Route(pole, [inward * pole] if inward else [], [-outward * pole] if outward else [])
+
+
+def _straight(poles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The rapidity along each pole that brings all points near it; 0 where they are near, infinite where one is near the antipode."""
+    farthest = np.concatenate([(poles[i : i + 64] @ points.T).argmin(axis=1) for i in range(0, len(poles), 64)])
+    angle = distance(poles, points[farthest])
+    rapidity = np.where(angle <= _CLOSE, 0.0, np.log(np.tan(np.minimum(angle, np.pi - _OPPOSITE) / 2) / np.tan(RADIUS / 2)))
+    return np.where(angle < np.pi - _OPPOSITE, rapidity, np.inf)
 
 
 def _boosts(cap: Cap, pole: np.ndarray) -> list[np.ndarray] | None:
