@@ -1,5 +1,9 @@
 """Closed forms of the dynamics of attention, and engines that use its symmetries. NumPy and float64 throughout."""
 
+from .circle import circle_field as circle_field
+from .coarsen import Coarsening as Coarsening
+from .coarsen import Merge as Merge
+from .coarsen import coarsen as coarsen
 from .discrete import context_cosine as context_cosine
 from .discrete import context_limit as context_limit
 from .discrete import discrete_front as discrete_front
@@ -10,6 +14,11 @@ from .equiangular import equiangular_log_time as equiangular_log_time
 from .equiangular import equiangular_rate as equiangular_rate
 from .equiangular import equiangular_time as equiangular_time
 from .equiangular import gamma_curve as gamma_curve
+from .gram import gram_flow as gram_flow
+from .gram import gram_layer as gram_layer
+from .gram import gram_layers as gram_layers
+from .gram import gram_rate as gram_rate
+from .gram import sample_gram as sample_gram
 from .growth import fastest_mode as fastest_mode
 from .growth import growth_rate as growth_rate
 from .growth import log_funk_hecke as log_funk_hecke
