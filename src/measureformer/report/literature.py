@@ -12,7 +12,7 @@ from ..experiments.literature import Page, Panel, Picture, Series, Table
 from .figures import figure_of
 from .globe import draw_circle
 from .parts import figure, number, table, text
-from .theme import DARK, LIGHT, Theme, drawing
+from .theme import DARK, LIGHT, Theme, drawing, readable
 from .write import page_of, pixels, small_png
 
 _STYLES = {"line": "-", "dashed": "--", "dotted": ":"}
@@ -84,8 +84,10 @@ def _draw_panel(drawn: Any, ax: Any, panel: Panel, theme: Theme) -> None:
         _draw_series(ax, series, theme)
     if panel.log_x:
         ax.set_xscale("log")
+        _powers(ax.xaxis)
     if panel.log_y:
         ax.set_yscale("log")
+        _powers(ax.yaxis)
     if panel.kind == "plane":
         ax.set_aspect("equal", adjustable="datalim")
     if panel.xlim:
@@ -93,7 +95,7 @@ def _draw_panel(drawn: Any, ax: Any, panel: Panel, theme: Theme) -> None:
     if panel.ylim:
         ax.set_ylim(*panel.ylim)
     if any(series.label for series in panel.series):
-        legend = ax.legend(frameon=panel.image is not None, labelcolor=theme.ink, fontsize=8, loc="best")
+        legend = ax.legend(frameon=True, labelcolor=theme.ink, fontsize=8, loc="best")
         legend.get_frame().set(facecolor=theme.paper, edgecolor="none", alpha=0.85)
 
 
@@ -107,6 +109,15 @@ def _draw_series(ax: Any, series: Series, theme: Theme) -> None:
         ax.fill_between(x, y, np.asarray(series.top, float), color=color, alpha=0.22, linewidth=0, label=label)
     else:
         ax.plot(x, y, _STYLES[series.look], color=color, linewidth=1.7, label=label)
+
+
+def _powers(axis: Any) -> None:
+    """Labels of a logarithmic axis as plain text, at most seven of them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(10, numticks=7))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: readable(float(value))))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _edges(centers: Any) -> np.ndarray:

@@ -47,17 +47,19 @@ def reproduce(settings: Settings) -> Page:
     """The merge times of the flow and of the published scheme; the energy between them."""
     run = exact_merges()
     steps = (0.1, 0.01) if settings.full else (0.1, 0.03)
-    curves = [Series(run.times[1:], run.energies[1:], "flow", "line", 0)]
+    curves = [Series(run.times, run.energies, "flow", "line", 0)]
     times: dict[str, Sequence[float]] = {"flow": [merge.time for merge in run.merges]}
     for color, step in enumerate(steps, 1):
         settings.progress("layers", color - 1, len(steps))
         merged, t, energies = layered_merges(step)
         times[f"layers of {step}"] = merged
-        curves.append(Series(t[1:], energies[1:], f"layers of step {step}", "dashed", color))
+        curves.append(Series(t, energies, f"layers of step {step}", "dashed", color))
     plateau = run.energies[(run.times > 10) & (run.times < 200)]
     rows = [[name, *(float(t) for t in found)] for name, found in times.items()]
     theta = np.array(ANGLES)
     ring = [Series(np.cos(theta), np.sin(theta), "", "dots", 0)]
+    shown = [run.times > 0.05, *(slice(1, None) for _ in steps)]
+    curves = [Series(c.x[keep], c.y[keep], c.label, c.look, c.color) for c, keep in zip(curves, shown, strict=True)]
     late = times[f"layers of {steps[0]}"][-1] / times["flow"][-1] - 1
     return Page(
         "kinetic",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...diagnostics import clusters, interaction_energy
+from ...diagnostics import clusters
 from ...dynamics import coarsen, polygon_rates
 from ...fields import ParticleField, Softmax
 from ...flows import flow
@@ -102,7 +102,3 @@ def _long_run(mu: Empirical, beta: float, color: int) -> Series:
 def _join(series: list[Series]) -> list[Panel]:
     return [Panel("interaction energy, until all have met", series, xlabel="time", ylabel="energy / maximum", log_x=True)]
 
-
-def energy(x: np.ndarray, beta: float) -> float:
-    """In (0, 1]; clusters far apart give the sum of their masses squared."""
-    return float(interaction_energy(x, beta, normalisation="unit"))

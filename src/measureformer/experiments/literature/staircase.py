@@ -65,13 +65,14 @@ def reproduce(settings: Settings) -> Page:
         tau, energies = staircase(beta)
         rows.append([beta, *jump_times(tau, energies)])
         curves.append(Series(tau, energies, f"β = {beta:g}", "line", color))
-    steps = [Series([0, 0.125], [level, level], "" if k else "Σ (m/5)²", "dotted", -1) for k, level in enumerate(PLATEAUS)]
+    steps = [Series([0, 0.13], [level, level], "" if k else "Σ (m/5)²", "dotted", -1) for k, level in enumerate(PLATEAUS)]
     theirs = []
     for color, beta in enumerate((500.0, 4000.0) if settings.full else (2000.0,)):
         tau, energies = published_scheme(beta)
-        theirs += [Series(tau, energies, f"published scheme, β = {beta:g}", "dashed", 2 * color + 1)]
-        exact = staircase(beta)
-        theirs += [Series(*exact, f"exact, β = {beta:g}", "line", 2 * color)]
+        theirs += [
+            Series(*staircase(beta), f"exact, β = {beta:g}", "line", 2 * color),
+            Series(tau, energies, f"published scheme, β = {beta:g}", "dashed", 2 * color + 1),
+        ]
     return Page(
         "staircase",
         "The staircase of the energy",
@@ -95,8 +96,8 @@ def reproduce(settings: Settings) -> Page:
         [
             Picture(
                 "staircase", "Left: the energy in the clock of the gradient. Right: the published scheme.",
-                [Panel("exact", [*steps, *curves], xlabel="τ", ylabel="energy / maximum"),
-                 Panel("published scheme", [*steps, *theirs], xlabel="τ", ylabel="energy / maximum")],
+                [Panel("exact", [*steps, *curves], xlabel="τ", ylabel="energy / maximum", ylim=(0.15, 1.05)),
+                 Panel("published scheme", [*steps, *theirs], xlabel="τ", ylabel="energy / maximum", ylim=(0.15, 1.05))],
                 columns=2,
             )
         ],
