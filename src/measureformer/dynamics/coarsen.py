@@ -15,6 +15,8 @@ from .law import finite, known_law
 
 # Pairs closer than this, in radians, become one atom; below, rounding hides how close they are.
 _LEAST_TOL = 1e-7
+# Path length of a step at most, in radians: no trial step leaves the neighbourhood.
+_STRIDE = 0.1
 # Records in an accepted step.
 _DETAIL = 8
 
@@ -154,9 +156,9 @@ class _Run:
         from scipy.integrate import DOP853
 
         state = np.append(self.x.ravel(), [self.records[-1][3], self.time])
-        scale = np.full(state.size, atol)
+        scale: Any = np.full(state.size, atol)
         scale[-1] = atol * min(self.time or float(self.slope(0.0, state)[-1]), self.horizon)  # at first, the time for a unit of length
-        return DOP853(self.slope, 0.0, state, np.inf, rtol=rtol, atol=scale)
+        return DOP853(self.slope, 0.0, state, np.inf, rtol=rtol, atol=scale, max_step=_STRIDE)
 
     def velocity(self, u: np.ndarray) -> np.ndarray:
         kernel = np.exp(self.beta * np.minimum(u @ u.T - 1, 0)) * self.w
@@ -177,23 +179,22 @@ class _Run:
         r = norm(x)
         v = self.velocity(x / r)
         # squares of speeds like 1e-200 would vanish; at the slowest speed that counts nothing moves by more than 1e-9 up to the horizon
-        unit = max(float(abs(v).max()), 1e-9 / self.horizon, 1e-300)
+        unit = max(float(abs(v).max()), 1e-9 / self.horizon, 1e-290)
         v = v / unit
-        speed = np.hypot(np.linalg.norm(v), 1e-9 / self.horizon / unit)
+        speed = np.hypot(np.linalg.norm(v), max(1e-9 / self.horizon / unit, 1e-9))
         return np.append((r * v).ravel(), [np.sqrt(self.w @ (v * v).sum(1)), 1 / unit]) / speed
 
     def advance(self, solver: Any) -> bool:
         """Take over a step of the solver, up to the horizon, with what happened in it; whether atoms were fused."""
         path, begin, end = solver.dense_output(), solver.t_old, solver.t
-        if solver.y[-1] >= self.horizon:
+        last = solver.y[-1] >= self.horizon
+        if last:
             end = _zero(lambda s: float(path(s)[-1]) - self.horizon, begin, end)
         self.note_merges(path, begin, end)
         for s in np.linspace(begin, end, _DETAIL + 1)[1:].tolist():
             state = path(s)
             self.x = normalize(state[:-2].reshape(self.x.shape))
-            self.record(min(float(state[-1]), self.horizon), float(state[-2]))
-        if end < solver.t:
-            self.time = self.horizon
+            self.record(self.horizon if last and s == end else float(state[-1]), float(state[-2]))
         return self.fuse()
 
     def fuse(self) -> bool:
