@@ -17,8 +17,8 @@ _LARGE = 300.0  # beta beyond which e^beta is kept out of the energy
 class EnergyOf:
     r"""What a gradient flow climbs: the interaction energy with scores $\beta \langle M x, y \rangle$, M symmetric.
 
-    The field is ``pace`` times the gradient in the metric of the law, so that $dE/dt = \frac{1}{\text{pace}} \int Z |v|^2 d\mu$ (softmax) or
-    without Z (unnormalised); a negative pace goes down.
+    The field is ``pace`` times the gradient in the metric of the law, so that $dE/dt = \frac{1}{\text{pace}} \int Z |v|^2 d\mu$ (softmax),
+    or the same without Z (unnormalised); a negative pace goes down.
     """
 
     law: str

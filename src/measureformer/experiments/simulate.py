@@ -1,8 +1,9 @@
 """A flow of a field, and what is measured on it."""
 
+import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Simulation:
     field: ParticleField
     horizon: float
     saves: int = 50
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
     angle: float = CLUSTER_ANGLE
     audit: bool = False
 
@@ -52,8 +53,8 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
 
     Returns:
         The trajectory and a summary, ready for JSON: ``energy_initial``, ``energy_final`` (means over the measures if there are several),
-        ``energy_monotone`` (at the saved times, in the direction in which the law drives it), ``clusters`` (in all), ``max_norm_error`` (over
-        all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``; and ``stop``, ``time``, ``events``, ``energy``, ``measures``.
+        ``energy_monotone`` (at the saved times, in the direction in which the law drives it), ``clusters`` (in all), ``max_norm_error``
+        (over all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``, and ``stop``, ``time``, ``events``, ``measures``.
     """
     start = time.perf_counter()
     structure = energy_of(simulation.field)

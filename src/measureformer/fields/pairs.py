@@ -12,11 +12,10 @@ Its parameters are ``beta``, ``Q``, ``K`` and ``V``: each matrix constant, a fun
 ``beta <Q x, K y>``; a paper's B = K^T Q is Q = B with K = None, and its 1/sqrt(k) belongs into beta. A point that sees nothing gets 0.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .._types import Array, namespace
+from .._types import Array, Matrix, namespace
 from ..errors import InputError
 
 
@@ -41,7 +40,7 @@ class About:
     source: str
 
 
-def transform(M: Array | Callable[[Any], Array] | None, y: Array, t: Any, name: str) -> Array:
+def transform(M: Matrix, y: Array, t: Any, name: str) -> Array:
     """M y for each row y; M is a matrix, a function of time, or None for the identity.
 
     Raises:
@@ -51,7 +50,8 @@ def transform(M: Array | Callable[[Any], Array] | None, y: Array, t: Any, name: 
         return y
     M = M(t) if callable(M) else M
     if M.ndim != 2 or M.shape[1] != y.shape[-1]:
-        raise InputError(f"{name} has shape {M.shape}, which does not act on points of dimension {y.shape[-1]}; it needs (k, {y.shape[-1]})")
+        d = y.shape[-1]
+        raise InputError(f"{name} has shape {M.shape}, which does not act on points of dimension {d}; it must be (k, {d})")
     return y @ M.T
 
 

@@ -91,6 +91,7 @@ class Sinkhorn(eqx.Module):
         start = xp.zeros(xp.broadcast_shapes(kernel.shape[:-1], weights.shape), kernel.dtype)
         if xp is np:
             new = improve(start)
+            g = start
             for _ in range(self.iterations):
                 g, new = new, improve(new)
                 if off(g, new) <= tol:

@@ -32,7 +32,7 @@ class Softmax(eqx.Module):
     about: ClassVar[About] = About(
         name="softmax",
         formula="∫ e^{β⟨Qx,Ky⟩} Vy dμ(y) / ∫ e^{β⟨Qx,Ky⟩} dμ(y)",
-        gradient="of log ∫ e^{β⟨Qx,Ky⟩} dμ in x if V = βQᵀK; of the energy, in a metric weighted by the normaliser, if V = QᵀK is symmetric",
+        gradient="of log ∫ e^{β⟨Qx,Ky⟩} dμ in x if V = βQᵀK; of the energy, its metric weighted by the normaliser, if V = QᵀK is symmetric",
         gaussian="yes",
         mean_field="Castin, Ablin, Carrillo, Peyré 2025 (compact support); on the sphere Geshkovski et al. 2023",
         source="arXiv:2312.10794, (SA)",
