@@ -203,7 +203,7 @@ def test_hardmax_is_the_limit_of_softmax_and_leaves_itself_out():
     (Linear(1.7), lambda s: 1.7 * s**2 / 2), (Sigmoid(1.7), lambda s: np.log1p(np.exp(1.7 * s)) / 1.7),
 ])  # fmt: skip
 def test_group_1_gradient_structure_of_the_table(law, potential):
-    """E = 1/2 iint W(<x, y>): by finite differences the field is its W_2 gradient, for softmax after division by what it is normalised by."""
+    """E = 1/2 iint W(<x, y>): by finite differences the field is its W_2 gradient, for softmax once multiplied by its normaliser."""
     rng = np.random.default_rng(10)
     x, w = normalize(rng.normal(size=(5, 3))), rng.uniform(0.2, 1, 5)
     w /= w.sum()
