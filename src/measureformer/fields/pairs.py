@@ -87,6 +87,22 @@ def tilted(scores: Array, mass: Array) -> Array:
     return xp.exp(scores - xp.where(top > -xp.inf, top, 0)) * mass
 
 
+def softmax_average(scores: Array, values: Array, weights: Array, seen: Array | None = None) -> Array:
+    """sum_j w_j exp(score_j) values_j / sum_j w_j exp(score_j) over what is seen, and 0 where nothing is.
+
+    The masses go to the values, and one product with (w values, w) gives numerator and denominator: no second matrix of pairs.
+    """
+    xp = namespace(scores, values, weights, seen)
+    counted = weights[..., None, :] > 0 if seen is None else seen & (weights[..., None, :] > 0)
+    top = xp.where(counted, scores, -xp.inf).max(-1, keepdims=True)
+    # scores above the top belong to atoms that do not count
+    share = xp.exp(xp.minimum(scores - xp.where(top > -xp.inf, top, 0), 0))
+    if seen is not None:
+        share = xp.where(seen, share, 0)
+    both = share @ (weights[..., None] * xp.concatenate([values, xp.ones_like(values[..., :1])], -1))
+    return both[..., :-1] / xp.where(both[..., -1:] > 0, both[..., -1:], 1)
+
+
 def average(share: Array, values: Array) -> Array:
     """sum_j share_j values_j / sum_j share_j, and 0 where nothing is shared."""
     total = share.sum(-1, keepdims=True)

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar
-from .pairs import About, average, inner_scores, masses, tilted, transform
+from .pairs import About, inner_scores, softmax_average, transform
 
 
 class Softmax(eqx.Module):
@@ -47,4 +47,4 @@ class Softmax(eqx.Module):
         seen: Bool[Array, "n m"] | None = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        return average(tilted(inner_scores(self, x, points, t), masses(weights, seen)), transform(self.V, points, t, "V"))
+        return softmax_average(inner_scores(self, x, points, t), transform(self.V, points, t, "V"), weights, seen)
