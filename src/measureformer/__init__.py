@@ -75,6 +75,18 @@ _MODULES = (
     "schedule",
     "transport",
 )
+    "data",
+    "diagnostics",
+    "experiments",
+    "export",
+    "fields",
+    "flows",
+    "geometry",
+    "interpolation",
+    "measures",
+    "schedule",
+    "transport",
+)
 __all__ = [*_MODULE_OF, "data", "diagnostics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
 
 

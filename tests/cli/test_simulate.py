@@ -111,10 +111,8 @@ horizon = 1.0
 
 
 def test_repulsion_and_the_audit_of_the_energy(simulate, tmp_path):
-    assert (
-        simulate(MINIMAL.replace("beta = 4.0", "beta = 4.0\nscale = -1.0").replace("saves = 5", "saves = 5\naudit = true") + QUIET).code
-        == 0
-    )
+    text = MINIMAL.replace("beta = 4.0", "beta = 4.0\nscale = -1.0").replace("saves = 5", "saves = 5\naudit = true")
+    assert simulate(text + QUIET).code == 0
     found = summary(tmp_path)
     assert found["energy_monotone"] and found["energy"]["direction"] == "falls"
     assert found["energy_final"] < found["energy_initial"] and found["energy"]["identity_defect"] < 1e-7
