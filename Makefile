@@ -10,7 +10,7 @@ CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 # Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
 ARGS ?=
 
-.PHONY: help demo test lint types pytest test-slow bench bench-slow acceptance scaling lock clean
+.PHONY: help demo test lint types pytest test-slow bench bench-slow acceptance scaling float32 baseline lock clean
 
 help:
 	@echo 'make demo        the main job on real data; writes demo-output/report.html'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-slow   the slow tests'
 	@echo 'make bench       benchmarks, small sizes (bench-slow: the large ones)'
 	@echo 'make acceptance  the table of what must be reached, measured (make scaling: times against the number of atoms)'
+	@echo 'make baseline    against the same network trained by Adam (make float32: how many atoms single precision carries)'
 	@echo 'make lock        resolve requirements/*.txt again (needs uv; LOCK=--upgrade for the newest versions)'
 	@echo 'make clean       remove everything that was built, .venv too'
 
@@ -52,6 +53,12 @@ acceptance: .venv/.dev
 scaling: .venv/.dev
 	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/scaling.py $(ARGS)
 
+float32: .venv/.dev
+	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/float32.py $(ARGS)
+
+baseline: .venv/.dev
+	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/baseline.py $(ARGS)
+
 # The stamps: each step is done once, and again when what it depends on has changed.
 .venv/.created:
 	@for python in $(PYTHON); do \
@@ -85,7 +92,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 
 lock:
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it (pip install uv), or name it: make lock UV=/path/to/uv' >&2; exit 1; }
-	$(COMPILE) --group dev --extra export --output-file requirements/dev.txt
+	$(COMPILE) --group dev --extra export --extra train --output-file requirements/dev.txt
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/core.txt
 
 clean:

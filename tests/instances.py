@@ -40,3 +40,27 @@ def fibonacci(n: int) -> np.ndarray:
     z = 1 - (2 * np.arange(n) + 1) / n
     longitude = np.pi * (1 + np.sqrt(5)) * np.arange(n)
     return np.stack([np.sqrt(1 - z**2) * np.cos(longitude), np.sqrt(1 - z**2) * np.sin(longitude), z], axis=1)
+
+
+def three_caps(n: int, seed: int, *, apart: float = 0.25):
+    """Samples of three overlapping densities, caps of radius 0.6 with centres 0.25 apart, and of three caps of radius 0.5 opposite."""
+    rng = np.random.default_rng(seed)
+    north, turns = np.array([0.0, 0.0, 1.0]), 2 * np.pi * np.arange(3) / 3
+    ways = np.stack([np.cos(turns), np.sin(turns), np.zeros(3)], axis=1) / np.sqrt(3)
+    at = np.broadcast_to(north, (3, 3))
+    centers, goals = exp(at, 0.25 * ways), -exp(at, apart * ways)
+    return [Empirical(cap(c, 0.6, n, rng)) for c in centers], [Empirical(cap(c, 0.5, n, rng)) for c in goals]
+
+
+def normal_densities(d: int, N: int, n: int, seed: int):
+    """Samples of N normal densities (in the tangent space of their centres, standard deviation 0.15 to 0.12 in each direction)."""
+    places, rng = np.random.default_rng(1), np.random.default_rng(seed)
+    axis = np.eye(d)[0]
+    centers = [normalize(axis + 0.4 * places.normal(size=d) / np.sqrt(d)) for _ in range(N)]
+    goals = [normalize(-axis + 0.8 * places.normal(size=d) / np.sqrt(d)) for _ in range(N)]
+
+    def normal(center, size):
+        at = np.broadcast_to(center, (n, d))
+        return Empirical(exp(at, tangent(at, size * rng.normal(size=(n, d)))))
+
+    return [normal(c, 0.15) for c in centers], [normal(c, 0.12) for c in goals]

@@ -76,6 +76,9 @@ def interpolate(
     strategy: Annotated[Strategy, typer.Option("--strategy", help="Construction; auto chooses.")] = Strategy.auto,
     width: Annotated[int | None, typer.Option("--width", metavar="H", help="Neurons of a segment; by default d.")] = None,
     horizon: Annotated[float, typer.Option("--horizon", metavar="T", help="Length of the time interval.")] = 1.0,
+    refine: Annotated[
+        float | None, typer.Option("--refine", metavar="SECONDS", help="Spend up to so long on fewer segments; by default none.")
+    ] = None,
     normalize: Normalize = False,
     seed: Seed = 0,
     force: Force = False,
@@ -90,7 +93,7 @@ def interpolate(
 
         certificate = run_interpolate(
             sources, targets, eps=eps, out=out, strategy=strategy.value, width=width, horizon=horizon, normalize=normalize, seed=seed,
-            force=force, as_json=as_json,
+            refine=refine, force=force, as_json=as_json,
         )  # fmt: skip
     _finish(certificate, as_json)
 
@@ -113,17 +116,20 @@ def apply(
     run: Run,
     input: Annotated[Path, typer.Option("--input", metavar="FILE", help="Cloud to push; each label is one measure.")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Where to write it, rows in the same order.")],
+    targets: Annotated[
+        Path | None, typer.Option("--targets", metavar="FILE", help="Measures to compare with, same labels: W_2 of each is shown.")
+    ] = None,
     normalize: Normalize = False,
     as_json: Json = False,
 ) -> None:
-    """Push any other cloud through the schedule of a run.
+    """Push any other cloud through the schedule of a run: fresh samples of the sources, say, to see how well the run generalises.
 
-    Example: measureformer apply run --input new.csv --output moved.csv
+    Example: measureformer apply run --input fresh.csv --output moved.csv --targets fresh-targets.csv
     """
     with exit_codes():
         from .runs import run_apply
 
-        result = run_apply(run, input, output, normalize=normalize, as_json=as_json)
+        result = run_apply(run, input, output, targets=targets, normalize=normalize, as_json=as_json)
     if as_json:
         show_json(result)
 

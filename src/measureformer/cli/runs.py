@@ -16,7 +16,7 @@ DEMO_EPS = 1e-6
 
 def run_interpolate(
     sources: Path, targets: Path, *, eps: float, out: Path, strategy: str, width: int | None, horizon: float, normalize: bool, seed: int,
-    force: bool, as_json: bool,
+    refine: float | None, force: bool, as_json: bool,
 ) -> dict:  # fmt: skip
     """``measureformer interpolate``: returns the certificate, with the paths of the run and the report."""
     check_free(out, force=force)
@@ -24,7 +24,7 @@ def run_interpolate(
         stage("reading the clouds")
         clouds = read_clouds(sources, normalize=normalize), read_clouds(targets, normalize=normalize)
         stage("planning")
-        result = interpolate(*clouds, eps=eps, strategy=strategy, width=width, horizon=horizon, seed=seed)
+        result = interpolate(*clouds, eps=eps, strategy=strategy, width=width, horizon=horizon, seed=seed, refine=refine, progress=stage)
         certificate = result.save(out, force=force, progress=stage)
         stage("drawing the report")
         report = write_report_of(result, certificate, out, title="Measure-to-measure interpolation")
@@ -75,11 +75,13 @@ def run_verify(run: Path, *, as_json: bool) -> dict:
     return {"passed": result.passed, "problems": result.problems, "found": result.certificate}
 
 
-def run_apply(run: Path, input: Path, output: Path, *, normalize: bool, as_json: bool) -> dict:
-    """``measureformer apply``."""
+def run_apply(run: Path, input: Path, output: Path, *, targets: Path | None, normalize: bool, as_json: bool) -> dict:
+    """``measureformer apply``: with targets the result holds W_2 to them, by label, before and after."""
     from ..flows import flow
     from ..interpolation.execution import SCHEDULE_FILE
+    from ..measures import pair_clouds
     from ..schedule import load_schedule
+    from ..transport import wasserstein2
 
     with stages() as stage:
         stage("reading")
@@ -90,14 +92,22 @@ def run_apply(run: Path, input: Path, output: Path, *, normalize: bool, as_json:
                 f"{input} has points of dimension {clouds.dimension}, the schedule in {run} carries dimension {schedule.dimension}"
             )
         measures = clouds.measures()
+        goals = None if targets is None else pair_clouds(clouds, read_clouds(targets, normalize=normalize))
         result = flow(schedule, list(measures.values()), observe=lambda k, _: stage("pushing through the schedule", k, len(schedule)))
         points = np.empty_like(clouds.points)
         for rows, mu in zip(clouds.rows().values(), result.measures, strict=True):
             points[rows] = mu.points
         write_clouds(output, clouds.with_points(points))
+        pairs = []
+        for (label, before, target), after in zip(goals or (), result.measures, strict=goals is not None):
+            stage(f"distance of {label!r}")
+            pairs.append({"label": label, "w2_before": wasserstein2(before, target).value, "w2_after": wasserstein2(after, target).value})
     if not as_json:
+        if pairs:
+            Console().print(_pairs_table(pairs))
         Console().print(f"{clouds.size} points of {len(measures)} measures, moved: {output}", markup=False)
-    return {"output": str(output), "rows": clouds.size, "measures": len(measures), "methods": result.methods, "drift": result.drift}
+    done = {"output": str(output), "rows": clouds.size, "measures": len(measures), "methods": result.methods, "drift": result.drift}
+    return done if targets is None else {**done, "pairs": pairs}
 
 
 def write_report_of(result: Interpolation, certificate: dict, out: Path, **looks) -> Path:
@@ -140,7 +150,9 @@ def present(certificate: dict, out: Path, report: Path, as_json: bool) -> dict:
 
 
 def _pairs_table(pairs: list[dict]) -> Table:
-    table = Table("measure", "W_2 before", "W_2 after", "W_inf after")
+    columns = {"w2_before": "W_2 before", "w2_after": "W_2 after", "winf_after": "W_inf after"}
+    shown = [key for key in columns if key in pairs[0]]
+    table = Table("measure", *(columns[key] for key in shown))
     for p in pairs:
-        table.add_row(str(p["label"]).replace("[", "\\["), number(p["w2_before"]), number(p["w2_after"]), number(p["winf_after"]))
+        table.add_row(str(p["label"]).replace("[", "\\["), *(number(p[key]) for key in shown))
     return table

@@ -21,6 +21,7 @@ class History:
         curve_segments: segment counts at which the distance was taken, shape (S,), from 0 to the number of segments.
         curve_times: the times t in [0, T] of these, shape (S,).
         curve: W_2 to the target in radians, shape (S, N).
+        atoms: so many atoms of each measure, at most, the curve was computed from.
     """
 
     phases: list[str]
@@ -29,15 +30,17 @@ class History:
     curve_segments: np.ndarray
     curve_times: np.ndarray
     curve: np.ndarray
+    atoms: int = 500
 
 
-def record(schedule: Schedule, sources: list[Empirical], targets: list[Empirical], *, samples: int = 60) -> History:
+def record(schedule: Schedule, sources: list[Empirical], targets: list[Empirical], *, samples: int = 60, atoms: int = 500) -> History:
     """Run the schedule (closed forms where there are any) and note positions and distances.
 
     Args:
         schedule: theta on [0, T].
         sources, targets: N measures each.
         samples: about so many points of the W_2 curve, evenly spaced in segments; the ends of all phases are among them.
+        atoms: of larger measures only so many atoms, evenly chosen, count for the curve (exact transport of thousands takes seconds).
     """
     names = [s.phase for s in schedule]
     ends = [k + 1 for k in range(len(names)) if k + 1 == len(names) or names[k + 1] != names[k]]
@@ -46,11 +49,19 @@ def record(schedule: Schedule, sources: list[Empirical], targets: list[Empirical
 
     def observe(k: int, measures: list[Empirical]) -> None:
         if k in wanted:
-            curve.append([wasserstein2(mu, nu).value for mu, nu in zip(measures, targets, strict=True)])
+            curve.append([wasserstein2(_thinned(mu, atoms), nu).value for mu, nu in zip(measures, goals, strict=True)])
         if k == 0 or k in ends:
             snapshots.append([np.asarray(mu.points) for mu in measures])
 
-    wanted = set(looks)
+    wanted, goals = set(looks), [_thinned(nu, atoms) for nu in targets]
     flow(schedule, sources, observe=observe)
     times = np.concatenate([[0.0], np.cumsum([s.duration for s in schedule])])[looks]
-    return History(["start"] + [names[k - 1] for k in ends], np.array([0, *ends]), snapshots, np.array(looks), times, np.array(curve))
+    phases = ["start"] + [names[k - 1] for k in ends]
+    return History(phases, np.array([0, *ends]), snapshots, np.array(looks), times, np.array(curve), atoms)
+
+
+def _thinned(mu: Empirical, atoms: int) -> Empirical:
+    if mu.size <= atoms:
+        return mu
+    rows = np.linspace(0, mu.size - 1, atoms).astype(int)
+    return Empirical(mu.points[rows], mu.weights[rows])

@@ -94,7 +94,7 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
         return Network((*layers, *map(as_residual_block, m.segments)))
 
     network = network_of(layer_matching)
-    notes = _notes(matching, left) + clearing_notes(pairs)
+    notes = notes_of(matching, left) + clearing_notes(pairs)
     sources = [p.source for p in pairs]
     single = _single_precision_error(network, sources, kept, places, layer_matching.order)
     if single > max(eps, _GOOD_SINGLE) and sum(map(len, places)) <= _MOST_LOOSENED:
@@ -160,7 +160,8 @@ def _check_executable(matching: Matching, pairs: list[Pair], eps: float, where: 
     )
 
 
-def _notes(matching: Matching, eps: float) -> tuple[str, ...]:
+def notes_of(matching: Matching, eps: float) -> tuple[str, ...]:
+    """What a user should know about a matching: places moved apart, poor conditioning."""
     notes = []
     if matching.spread > 0:
         notes.append(

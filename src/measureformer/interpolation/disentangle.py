@@ -26,15 +26,20 @@ def separate_by_flow(
 ) -> tuple[Attention, list[np.ndarray]]:
     """The best attention segment, and the atoms after it (integrated to 1e-13). Only the atoms in ``kept`` need to come apart."""
     best = _choose(measures, _flow_candidates, seed, kept)
-    V, B = best.matrices(measures[0].dimension)
-    if best.amount == 0:
-        return best, [mu.points for mu in measures]
+    return best, after_flow(measures, best)
+
+
+def after_flow(measures: Sequence[Empirical], attention: Attention) -> list[np.ndarray]:
+    """The atoms after that attention segment, integrated to 1e-13."""
+    if attention.amount == 0:
+        return [mu.points for mu in measures]
+    V, B = attention.matrices(measures[0].dimension)
     field = TransformerField(V=V, B=B)
     moved = []
     for mu in measures:
-        result = integrate_ode(lambda x, w=mu.weights: field(x, x, w), mu.points, best.amount, rtol=3e-14, atol=1e-14)
+        result = integrate_ode(lambda x, w=mu.weights: field(x, x, w), mu.points, attention.amount, rtol=3e-14, atol=1e-14)
         moved.append(normalize(result.value))
-    return best, moved
+    return moved
 
 
 def separate_by_layer(

@@ -19,7 +19,9 @@ _TIME_STEP, _LAYER_STEP = 0.5, 1.0
 # Clusters e^-14 times the size of their distances have lost 6 of 16 digits: no more attention than that tells measures apart.
 _LATEST = 14.0
 # The gap between two clusters is at least so many times the width of the widest: fresh samples of the measures must find their gap too.
-_APART = 1.0
+_APART = 2.0
+# Ramps between clusters take this part of the gap: a cluster may be off by nearly half of it.
+NARROW = 0.1
 # Room between lanes, in units of the smallest gap.
 _ROOM = 1.5
 # What is left of the means along c, relative to the size of the clusters.
@@ -76,13 +78,13 @@ def gather(
     Returns:
         None if no amount of attention does it: two measures have the same mean, up to float64.
     """
-    latest, noise = _LATEST - min(np.log(smallest), 0.0), 0.0
+    latest, scatter = _LATEST - min(np.log(smallest), 0.0), []
     for step, points in enumerate(_contractions([mu.points for mu in measures], measures, layers, round(latest / _TIME_STEP))):
         xi = [chart.coordinates(x[k]) for x, k in zip(points, kept, strict=True)]
         weights = [mu.weights[k] / mu.weights[k].sum() for mu, k in zip(measures, kept, strict=True)]
         size = max(map(_size, xi, weights))
         if step == 0:  # clusters shrink, and what their means are off does not
-            noise = max(_size(x, w) * float(np.sqrt((w**2).sum())) for x, w in zip(xi, weights, strict=True))
+            scatter = [((w**2)[:, None] * (x - w @ x)).T @ (x - w @ x) for x, w in zip(xi, weights, strict=True)]
         means = np.array([w @ x for w, x in zip(weights, xi, strict=True)])
         if size > smallest or _closest(means) < 2 * size:
             continue
@@ -92,7 +94,7 @@ def gather(
             moved = flow(Schedule(spread), [mu.moved(x) for mu, x in zip(measures, points, strict=True)]).measures
             amount = step * (_LAYER_STEP if layers else _TIME_STEP)
             steps = [*_clustering(amount, chart.pole.size, layers), *spread]
-            return Gathered(steps, [mu.points for mu in moved], lanes.along, amount, noise / lanes.gap)
+            return Gathered(steps, [mu.points for mu in moved], lanes.along, amount, _off(scatter, lanes) / lanes.gap)
     return None
 
 
@@ -112,10 +114,16 @@ def _in_line(chart: GnomonicChart, lanes: Lanes, xi: list[np.ndarray], width: in
         starts = np.cumsum([0.0, *(lengths[:-1] + _ROOM * lanes.gap)])
         shift = starts - (starts[-1] + lengths[-1]) / 2 - np.array([low[g].min() for g in groups])
         if min(gaps) > 0:
-            segments = staircase(chart, lanes.across, spans, np.outer(shift, lanes.along), width, LANES)
+            segments = staircase(chart, lanes.across, spans, np.outer(shift, lanes.along), width, LANES, widest=NARROW * min(gaps))
     order = np.argsort(low + shift[lanes.lane])
     gaps += list((low + shift[lanes.lane])[order][1:] - (high + shift[lanes.lane])[order][:-1])
-    return segments, min(gaps, default=np.inf) >= _APART * max(widths)
+    return segments, bool(min(gaps, default=np.inf) >= _APART * max(widths))
+
+
+def _off(scatter: list[np.ndarray], lanes: Lanes) -> float:
+    """The largest standard error of a mean along the directions of the lanes."""
+    used = [lanes.along] if lanes.across is None else [lanes.along, lanes.across]
+    return float(np.sqrt(max(a @ S @ a for S in scatter for a in used)))
 
 
 def _closest(means: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from .compact import plan_compact
 from .execution import DATA_FILES, NETWORK_FILES, SCHEDULE_FILE, digests, execute
 from .paper import PaperPlan, plan_paper
 from .plan import Plan
+from .refine import check_seconds
+from .refine import refine as fewer_segments
 from .task import Pair, make_task, refuse_unfit
 
 SIMULATION_FILE = "summary.json"  # what a directory of `simulate` holds
@@ -126,6 +128,8 @@ def interpolate(
     width: int | None = None,
     horizon: float = 1.0,
     seed: int = 0,
+    refine: float | None = None,
+    progress: Progress | None = None,
 ) -> Interpolation:
     r"""Plan one Transformer theta = (V, B, W, U, b)(t), piecewise constant, that carries every source to its target:
     $W_2(\mu^i(T), \mu_1^i) \le \varepsilon$ for all i at once.
@@ -141,6 +145,9 @@ def interpolate(
         width: neurons of a segment; d if None.
         horizon: T.
         seed: of all random choices; the same seed gives the same schedule.
+        refine: seconds to spend, after planning, on fewer segments (see ``refine``); None for no refinement. Plans that match atom by atom
+            only: slabs are left as they are, strategy "paper" refuses it.
+        progress: called as ``progress(what, done, total)`` while it refines.
 
     Returns:
         The plan; nothing is certified before ``.save(directory)``.
@@ -162,18 +169,36 @@ def interpolate(
         raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, got {strategy!r}")
     if not (np.isfinite(eps) and eps > 0):
         raise InputError(f"eps must be positive and finite, got {eps}")
+    check_seconds(refine)
+    if strategy == "paper" and (width is not None or refine is not None):
+        name, value = ("width", width) if width is not None else ("refine", refine)
+        raise InputError(f"strategy 'paper' follows the proof with the paper's square matrices: leave {name} out, got {value}")
     start = time.perf_counter()
     sources, targets = _clouds(sources, "sources"), _clouds(targets, "targets")
     pairs = pair_clouds(sources, targets)
     task = make_task(pairs, eps=eps, seed=seed, origins=(sources.origin or "sources", targets.origin or "targets"))
     if strategy == "paper":
-        if width is not None:
-            raise InputError(f"strategy 'paper' uses the paper's square matrices: leave width out, got {width}")
         refuse_unfit(task)
         proof = plan_paper(task, eps=eps, horizon=horizon, seed=seed)
         return Interpolation(sources, targets, task, proof, float(eps), seed, time.perf_counter() - start, "paper")
-    plan, strategy = _plan(task, strategy, {"eps": eps, "width": width, "horizon": horizon, "seed": seed})
+    options = {"eps": eps, "width": width, "horizon": horizon, "seed": seed}
+    plan, strategy = _plan(task, strategy, options)
+    if refine is not None:
+        if (reason := _not_refined(task, strategy)) is None:
+            plan = fewer_segments(plan, task, eps=eps, seconds=refine, horizon=horizon, seed=seed, progress=progress)
+        else:
+            plan = replace(plan, notes=(*plan.notes, f"not refined: {reason}"))
     return Interpolation(sources, targets, task, plan, float(eps), seed, time.perf_counter() - start, strategy)
+
+
+def _not_refined(task: tuple[Pair, ...], strategy: str) -> str | None:
+    if strategy != "compact":
+        return "only plans that match atom by atom (strategy compact) can be"
+    if task[0].source.dimension == 2:
+        return "on a circle every point has a ramp of its own"
+    if any(pair.hole is not None or pair.rim is not None for pair in task):
+        return "supports cover the sphere, and a cap had to be cleared"
+    return None
 
 
 def _plan(task: tuple[Pair, ...], strategy: str, options: dict) -> tuple[Plan, str]:

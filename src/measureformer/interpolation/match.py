@@ -15,7 +15,7 @@ from .hemisphere import Route, boost_segment, route
 from .staircase import staircase
 
 # A ramp in a gap g has rounding errors of about 1e-16/g, which must stay below g/4: no gap below 2e-8 is safe; below this one all is noise.
-_HOPELESS = 1e-10
+HOPELESS = 1e-10
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,21 @@ def match(
     zeta = [chart.coordinates(way.leave_inverse(y)) for y in places]
     source = best_direction(np.concatenate(xi), seed=seed)
     target = best_direction(np.unique(np.concatenate(zeta), axis=0), across=source.vector, seed=seed + 1)
-    order = _pair(xi, zeta, weights, source, target)
+    order = pair_by_rank(xi, zeta, weights, source, target)
     zeta, places = [z[k] for z, k in zip(zeta, order, strict=True)], [y[k] for y, k in zip(places, order, strict=True)]
     natural = smallest_gap(np.concatenate(zeta) @ target.vector)
 
-    attempts = [0.0] if natural > _HOPELESS else []
-    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > _HOPELESS]
-    if source.gap < _HOPELESS or not attempts:
-        stage, gap = ("match 1", source.gap) if source.gap < _HOPELESS else ("match 2", natural)
+    attempts = [0.0] if natural > HOPELESS else []
+    attempts += [gap for k in range(1, 12) if (gap := min(eps, 4e-3) / 4.0**k) > HOPELESS]
+    if source.gap < HOPELESS or not attempts:
+        stage, gap = ("match 1", source.gap) if source.gap < HOPELESS else ("match 2", natural)
         raise ConditioningError(
-            f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 resolves {_HOPELESS:.0e} at best: "
-            f"{np.log10(_HOPELESS / max(gap, 1e-17)):.1f} digits are missing; raise eps or move the closest atoms apart"
+            f"phase {stage}: heights of two atoms differ by only {gap:.1e}, and float64 resolves {HOPELESS:.0e} at best: "
+            f"{np.log10(HOPELESS / max(gap, 1e-17)):.1f} digits are missing; raise eps or move the closest atoms apart"
         )
     best: Matching | None = None
     for gap in attempts:
-        apart = _split(np.concatenate(zeta), target.vector, gap)
+        apart = moved_apart(np.concatenate(zeta), target.vector, gap)
         shears = _shears(chart, np.concatenate(xi), apart, source.vector, target.vector, loosen, width, seed)
         segments = between_boosts(way, shears, width)
         reached = smallest_gap(apart @ target.vector)
@@ -110,25 +110,25 @@ def match(
     return best
 
 
-def _pair(xi, zeta, weights, source: Direction, target: Direction) -> list[np.ndarray]:
+def pair_by_rank(xi, zeta, weights, source: Direction, target: Direction) -> list[np.ndarray]:
     """Which place each atom gets: ranks along a to ranks along c, among atoms of equal weight of the same measure."""
     order = []
     for x, z, w in zip(xi, zeta, weights, strict=True):
         choice = np.empty(len(x), int)
-        for members in _classes(w):
+        for members in classes_of(w):
             by_source = members[np.argsort(x[members] @ source.vector, kind="stable")]
             choice[by_source] = members[np.argsort(z[members] @ target.vector, kind="stable")]
         order.append(choice)
     return order
 
 
-def _classes(weights: np.ndarray) -> list[np.ndarray]:
+def classes_of(weights: np.ndarray) -> list[np.ndarray]:
     """Indices grouped by equal weight (to 1e-12)."""
     _, kind = np.unique(np.round(weights, 12), return_inverse=True)
     return [np.flatnonzero(kind == k) for k in range(kind.max() + 1)]
 
 
-def _split(zeta: np.ndarray, c: np.ndarray, gap: float) -> np.ndarray:
+def moved_apart(zeta: np.ndarray, c: np.ndarray, gap: float) -> np.ndarray:
     """The places, moved along c by the least change that leaves the gap between their heights."""
     if gap == 0:
         return zeta

@@ -67,7 +67,7 @@ def staircase(
         near, far = (low, high) if side > 0 else (high, low)
         slope = chart.vectors(side * rise[k] / (high - low))
         neurons.append((side * np.stack([axis - near * chart.pole, axis - far * chart.pole]), np.stack([slope, -slope], axis=1)))
-    return [_segment(group, chart.pole.size, width, phase) for group in _pack(neurons, width)]
+    return [segment_of(group, chart.pole.size, width, phase) for group in _pack(neurons, width)]
 
 
 def _pack(neurons, width):
@@ -83,7 +83,8 @@ def _pack(neurons, width):
     return groups
 
 
-def _segment(group, dimension: int, width: int, phase: str) -> Segment:
+def segment_of(group, dimension: int, width: int, phase: str) -> Segment:
+    """The segment with these groups of neurons (rows of U, columns of W), the rest of its width idle."""
     U, W = np.zeros((width, dimension)), np.zeros((dimension, width))
     used = 0
     for rows, columns in group:

@@ -11,11 +11,11 @@ from ..geometry import GnomonicChart, distance
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from ..transport import Quantisation
-from .fold import fold
-from .gather import Gathered, gather, recentre
+from .bend import bend
+from .gather import NARROW, Gathered, gather, recentre
 from .give_up import CLEAR, opening
 from .heights import best_direction, smallest_gap, spread
-from .hemisphere import Route, boost_segment, route
+from .hemisphere import Route, boost_segment, concentric_route
 from .hinge import hinges
 from .match import Matching
 from .plan import Attention
@@ -37,7 +37,7 @@ _GAPS, _MOVED = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0), 0.1
 _FLAT = 1e-3
 _DIRECTIONS = 16
 # Means of samples that are known to a larger part of their distance only are too close.
-DOUBT = 0.05
+DOUBT = 0.1
 # The schedule is executed on so many atoms of each measure to measure its errors.
 _SAMPLE = 2000
 
@@ -84,8 +84,8 @@ def spin(
     options = {"width": width, "layers": layers, "smallest": eps / 8 if alone else np.inf, "seed": seed}
     gathered = gather(entered, kept, chart, **options)
     sampled = any(q.error for q in cells)
-    if gathered is None or (sampled and gathered.doubt > DOUBT):  # means are equal, or nearly so: a fold makes them different
-        bent = fold(entered, kept, chart, width=width, seed=seed)
+    if gathered is None or (sampled and gathered.doubt > DOUBT):  # means are equal, or nearly so: a bend makes them different
+        bent = bend(entered, kept, chart, width=width, seed=seed)
         folded = flow(Schedule(bent), entered).measures
         other = gather(folded, kept, chart, **options)
         if other is not None and (gathered is None or other.doubt < gathered.doubt):
@@ -131,7 +131,7 @@ def _enter(
     hole = pairs[0].hole
     start = [] if hole is None else [boost_segment(opening(hole), width, CLEAR)]
     opened = flow(Schedule(start), [p.source for p in pairs]).measures
-    way = route(
+    way = concentric_route(
         np.concatenate([mu.points[k] for mu, k in zip(opened, kept, strict=True)]),
         np.concatenate([q.measure.points for q in cells]),
         seed=seed,
@@ -186,7 +186,8 @@ def _spun(measures: list[Empirical], chart: GnomonicChart, a, c, eps: float, wid
     starts[order] = np.cumsum([0.0, *((high - low)[order][:-1] + room)])
     length = float((starts + high - low).max()) or 1.0
     shift = starts - length / 2 - low
-    unroll = staircase(chart, a, spans, np.outer(shift, c), width, "unroll") if len(xi) > 1 else []
+    narrow = NARROW * float((spans[order][1:, 0] - spans[order][:-1, 1]).min(initial=np.inf))
+    unroll = staircase(chart, a, spans, np.outer(shift, c), width, "unroll", widest=narrow) if len(xi) > 1 else []
     middle = 0.0 if len(xi) > 1 else float(low[0] + high[0]) / 2
     widest = max(float(np.abs(x - np.outer(x @ c, c)).max()) for x in xi)
     others = np.linalg.svd(c[None])[2][1:]
@@ -227,6 +228,7 @@ def _parted(zeta: np.ndarray, masses: np.ndarray, chart: GnomonicChart, way: Rou
     """The places, with as wide gaps between their heights along e as moving them by a tenth of eps allows (root mean square)."""
     heights = zeta @ e
     at = _outside(chart, way, zeta)
+    parted, gap = zeta, 0.0
     for fraction in _GAPS:
         gap = fraction * float(np.ptp(heights)) / max(len(heights) - 1, 1)
         parted = zeta + np.outer(spread(heights, gap) - heights, e) if gap else zeta

@@ -27,7 +27,12 @@ EXPLANATIONS = {
     "sideways, by its own step, until its height along a second direction is that of its target.",
     "match 2": "A staircase over these heights, which are right by now, moves each point by what is left.",
     "boost back": "A push towards the targets' side of the sphere carries everything home.",
-    "cluster": "Attention pulls each measure together, until the measures lie apart and can be cut into slabs, one for each target atom.",
+    "bend": "A fold of the hemisphere makes the means of the measures different.",
+    "cluster": "Attention pulls each measure together, until the measures lie apart.",
+    "lanes": "The clusters are shifted so that one direction tells them all apart.",
+    "recentre": "Attention drives the mean of every measure to one great circle, and with it what a sample's mean is off by.",
+    "unroll": "Each cluster is shifted along that circle's normal, so that they follow each other in one line.",
+    "flatten": "A linear contraction: of the clusters a thread is left, measure after measure; later, of its slabs, points.",
     "restore": "The first phase runs backwards and brings the measures back to where the targets are.",
 }
 
@@ -102,8 +107,8 @@ def _segments_by_phase(history: History) -> dict[str, int]:
     return segments
 
 
-def pairs_section(certificate: dict, curve: str) -> str:
-    """The table of pairs under the curve."""
+def pairs_section(certificate: dict, curve: str, atoms: int) -> str:
+    """The table of pairs under the curve, which is that of at most ``atoms`` atoms of each measure."""
     rows = []
     for i, pair in enumerate(certificate["pairs"]):
         after, method = pair["w2_after"], pair.get("w2_attainable_method") or pair.get("attainable_method")
@@ -113,11 +118,14 @@ def pairs_section(certificate: dict, curve: str) -> str:
         rows.append(("" if finite(after) and after <= certificate["eps"] else "miss", cells))
     head = ["measure", "source points", "target points", "W\u2082 before", "W\u2082 after", "W\u2082 of the best map of this source"]
     head.append("W<sub>\u221e</sub> after")
+    largest = max(max(pair["n_source"], pair["n_target"]) for pair in certificate["pairs"])
+    remark = f" The curve is drawn for {atoms} atoms of each measure, so that it ends higher than the table says."
+    thinned = remark if largest > atoms else ""
     return (
         f"<section><h2>Distance to the targets</h2>{curve}{table(head, rows, kind='pairs-table')}"
         "<p>All distances are in radians, with the geodesic distance as ground cost: W<sub>2</sub> is the root mean square of the way that "
         "the mass still has to go under the best coupling, W<sub>\u221e</sub> the longest way. "
-        "Distances after are those of the independent execution below.</p></section>"
+        f"Distances after are those of the independent execution below.{thinned}</p></section>"
     )
 
 

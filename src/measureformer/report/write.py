@@ -66,7 +66,7 @@ def write_report(
         sections.facts(certificate),
         "" if comparison is None else sections.comparison_section(certificate, comparison, pictures["no-attention"]),
         sections.how_section(history, pictures["phases"]),
-        sections.pairs_section(certificate, pictures["distance"]),
+        sections.pairs_section(certificate, pictures["distance"], history.atoms),
         sections.certificate_section(certificate, history),
         sections.network_section(certificate, layers),
         sections.execution_section(certificate, notes),

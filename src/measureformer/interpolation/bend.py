@@ -1,4 +1,4 @@
-"""Fold: a perceptron that makes equal means different (the part that Lemma 3.4 plays in the paper)."""
+"""Bend: a perceptron that makes equal means different (the part that Lemma 3.4 plays in the paper)."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ from ..geometry import GnomonicChart
 from ..measures import Empirical
 from ..schedule import Segment
 
-FOLD = "fold"
+BEND = "bend"
 _DIRECTIONS = 64
-# Levels of the fold, as quantiles of the heights.
+# Levels of the bend, as quantiles of the heights.
 _LEVELS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
-# The fold outweighs what was there before by this factor (standard deviations), but moves nothing by more than _FARTHEST chart units.
-_WEIGHT, _FARTHEST = 4.0, 3.0
+# The bend has to outweigh what was there before. Nothing is moved by more than so many chart units (83 degrees from the pole).
+_FARTHEST = 8.0
 
 
-def fold(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: GnomonicChart, *, width: int, seed: int = 0) -> list[Segment]:
+def bend(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: GnomonicChart, *, width: int, seed: int = 0) -> list[Segment]:
     r"""The one-neuron shear xi -> xi + s (<q, xi> - t)_+ r, r orthogonal to q, that makes the means of the measures most different.
 
     Two different measures have different integrals of some $(\langle q, \xi \rangle - t)_+$, since these functions span all continuous
-    ones. Differences count in units of their standard error for samples of the measures' size, so that a fold that tells samples apart
+    ones. Differences count in units of their standard error for samples of the measures' size, so that a bend that tells samples apart
     tells fresh samples apart as well.
 
     Args:
@@ -47,8 +47,7 @@ def fold(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: Gnomo
     for quantile in _LEVELS:
         levels = np.quantile(np.concatenate(heights), quantile, axis=0)
         bent = [np.maximum(h - levels, 0) for h in heights]
-        everything, before = np.concatenate(bent), np.concatenate([x @ r.T for x in xi])
-        slopes = np.minimum(_WEIGHT * before.std(0) / everything.std(0), _FARTHEST / everything.max(0))
+        slopes = _FARTHEST / np.concatenate(bent).max(axis=0)
         after = [x @ r.T + slopes * f for x, f in zip(xi, bent, strict=True)]
         means = np.array([w @ y for w, y in zip(weights, after, strict=True)])
         noise = np.array([(w**2) @ (y - w @ y) ** 2 for w, y in zip(weights, after, strict=True)])
@@ -59,4 +58,4 @@ def fold(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: Gnomo
     k, level, slope = best
     W, U = np.zeros((chart.pole.size, width)), np.zeros((width, chart.pole.size))
     W[:, 0], U[0] = slope * chart.vectors(r[k]), chart.vectors(q[k]) - level * chart.pole
-    return [Segment(TransformerField(W=W, U=U), 1.0, FOLD)]
+    return [Segment(TransformerField(W=W, U=U), 1.0, BEND)]
