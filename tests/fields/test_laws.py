@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from measureformer import ConditioningError, InputError
 from measureformer import fields as package
 from measureformer.fields import (
-    LAWS,
     L2,
+    LAWS,
     Causal,
     Hardmax,
     Linear,
@@ -65,7 +65,7 @@ def test_against_the_loop(name, mu, seed):
 @settings(max_examples=8)
 @given(mu=measures(6, 3), R=rotations(3), seed=st.integers(0, 10**6))
 def test_group_17_rotations_permutations_and_split_atoms(name, mu, R, seed):
-    """Equivariance under R (Q = K = V = I), invariance under permutation of the atoms, and under cutting an atom in two; probes count for 0."""
+    """Q = K = V = I: equivariance under R; nothing changes when atoms are permuted or cut in two, or when atoms of weight 0 are added."""
     x, y, w = mu.points, mu.points, mu.weights
     law = make(name)
     value = law(x, y, w)
@@ -203,7 +203,7 @@ def test_hardmax_is_the_limit_of_softmax_and_leaves_itself_out():
     (Linear(1.7), lambda s: 1.7 * s**2 / 2), (Sigmoid(1.7), lambda s: np.log1p(np.exp(1.7 * s)) / 1.7),
 ])  # fmt: skip
 def test_group_1_gradient_structure_of_the_table(law, potential):
-    """E = 1/2 iint W(<x, y>): the field is its W_2 gradient, for softmax after multiplication with the normaliser. By finite differences."""
+    """E = 1/2 iint W(<x, y>): by finite differences the field is its W_2 gradient, for softmax once multiplied by its normaliser."""
     rng = np.random.default_rng(10)
     x, w = normalize(rng.normal(size=(5, 3))), rng.uniform(0.2, 1, 5)
     w /= w.sum()

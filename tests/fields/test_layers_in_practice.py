@@ -54,8 +54,12 @@ def test_group_12_initial_slopes():
     n, beta, r = 5, 1.2, 1.7
     plain, unit = 2 / (np.exp(beta) + n - 1), 2 / np.sqrt(np.exp(2 * beta) + n - 1)
     for scheme, radius, expected in (
-        (PostLN(), 1.0, plain), (PreLN(), r, plain / r), (PeriLN(), r, unit / r), (NGPT(rate=0.7), 1.0, 0.7 * unit), (SqrtScaled(), 1.0, plain),
-    ):  # fmt: skip
+        (PostLN(), 1.0, plain),
+        (PreLN(), r, plain / r),
+        (PeriLN(), r, unit / r),
+        (NGPT(rate=0.7), 1.0, 0.7 * unit),
+        (SqrtScaled(), 1.0, plain),
+    ):
         x, w = radius * np.eye(n), np.full(n, 1 / n)
         v = scheme.limit(Softmax(beta))(x, x, w, 0.0)
         turning = (v - (v * x).sum(-1, keepdims=True) * x / radius**2) / radius

@@ -11,9 +11,9 @@ from scipy.special import exp1
 from measureformer import Empirical, InputError, Schedule, Segment, TransformerField, flow
 from measureformer.diagnostics import clusters, dissipation, interaction_energy
 from measureformer.fields import (
+    L2,
     Causal,
     Hardmax,
-    L2,
     Linear,
     MultiHead,
     ParticleField,
@@ -229,7 +229,8 @@ def test_group_11_merges_of_five_tokens_on_the_circle():
     angles = np.array([0.0622, 0.2143, 1.8191, 2.9111, -3.0952])
     mu = Empirical(np.stack([np.cos(angles), np.sin(angles)], axis=1))
     watch = Jump("merged", lambda x, w: clusters(x, np.arccos(0.999), w).count)
-    result = flow(sa(4.0), mu, 20.0, events=[watch], quantities={"energy": lambda x, w: interaction_energy(x, 4.0, w, normalisation="unit")})
+    energy = {"energy": lambda x, w: interaction_energy(x, 4.0, w, normalisation="unit")}
+    result = flow(sa(4.0), mu, 20.0, events=[watch], quantities=energy)
     assert [h.value for h in result.happenings] == [4, 3, 2]
     np.testing.assert_allclose([h.time for h in result.happenings], [1.267, 2.409, 5.195], atol=2e-3)
     assert 0.5203 < result.quantities["energy"][0, -1] < 0.521

@@ -31,10 +31,10 @@ class MeasureTable(_Table):
     file: str | None = None
     normalize: bool = False
     kind: Literal["uniform", "cap", "orthonormal", "polygon", "normal", "cube"] = "uniform"
-    n: int = Field(64, ge=1)
-    d: int = Field(3, ge=1)
-    seed: int = Field(0, ge=0)
-    scale: float = Field(1.0, gt=0)
+    n: int = Field(default=64, ge=1)
+    d: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0)
+    scale: float = Field(default=1.0, gt=0)
 
 
 class FieldTable(_Table):
@@ -55,14 +55,14 @@ class FlowTable(_Table):
     """[flow]: how long, how precisely, with which noise."""
 
     horizon: float = Field(gt=0)
-    saves: int = Field(50, ge=1)
-    rtol: float | None = Field(None, gt=0)
-    atol: float | None = Field(None, gt=0)
-    step: float | None = Field(None, gt=0)
-    max_steps: int = Field(100_000, ge=1)
-    kappa: float | None = Field(None, gt=0)
+    saves: int = Field(default=50, ge=1)
+    rtol: float | None = Field(default=None, gt=0)
+    atol: float | None = Field(default=None, gt=0)
+    step: float | None = Field(default=None, gt=0)
+    max_steps: int = Field(default=100_000, ge=1)
+    kappa: float | None = Field(default=None, gt=0)
     heun: bool = False
-    converged: float | None = Field(None, gt=0)
+    converged: float | None = Field(default=None, gt=0)
     merges: bool = False
     audit: bool = False
 
@@ -73,7 +73,7 @@ class OutputTable(_Table):
     trajectory: Literal["npz", "parquet", "none"] = "npz"
     figures: bool = True
     animation: bool = True
-    angle: float = Field(CLUSTER_ANGLE, gt=0, le=np.pi)
+    angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
 
 
 class Config(_Table):

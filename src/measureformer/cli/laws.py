@@ -10,10 +10,7 @@ from ..fields import LAWS
 
 def law_rows() -> list[dict]:
     """A row for each law: what it says about itself, and the parameters that a configuration may give."""
-    return [
-        {**dataclasses.asdict(law.about), "parameters": [f.name for f in dataclasses.fields(law)], "summary": (law.__doc__ or "").split("\n")[0]}
-        for law in LAWS.values()
-    ]
+    return [{**dataclasses.asdict(law.about), "parameters": [f.name for f in dataclasses.fields(law)]} for law in LAWS.values()]
 
 
 def show_laws() -> None:

@@ -95,9 +95,14 @@ def _show(summary: dict, out: Path) -> None:
     console = Console()
     energy = summary["energy"]
     lines = [
-        f"t = {summary['time']:.6g}: {summary['stop_reason']}. {summary['steps']} steps ({summary['rejected']} rejected), {summary['wall_s']:.1f} s.",
+        f"t = {summary['time']:.6g}: {summary['stop_reason']}.",
+        f"{summary['steps']} steps ({summary['rejected']} rejected), {summary['wall_s']:.1f} s.",
         f"Energy {number(summary['energy_initial'])} -> {number(summary['energy_final'])}"
-        + (f", monotone: {'yes' if summary['energy_monotone'] else 'no'}." if energy["gradient_flow"] else " (no gradient flow)."),
+        + (
+            f", monotone: {'yes' if summary['energy_monotone'] else 'no'}."
+            if energy["gradient_flow"]
+            else " (that of softmax; the law has another one, or none)."
+        ),
         f"Clusters: {summary['clusters']}.",
     ]
     lines += [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"][:20]]

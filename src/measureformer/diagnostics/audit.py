@@ -17,8 +17,8 @@ _LARGE = 300.0  # beta beyond which e^beta is kept out of the energy
 class EnergyOf:
     r"""What a gradient flow climbs: the interaction energy with scores $\beta \langle M x, y \rangle$, M symmetric.
 
-    The field is ``pace`` times the gradient in the metric of the law, so that $dE/dt = \frac{1}{\text{pace}} \int Z |v|^2 d\mu$ (softmax) or
-    without Z (unnormalised); a negative pace goes down.
+    The field is ``pace`` times the gradient in the metric of the law, so that $dE/dt = \frac{1}{\text{pace}} \int Z |v|^2 d\mu$ (softmax),
+    or the same without Z (unnormalised); a negative pace goes down.
     """
 
     law: str
@@ -87,8 +87,10 @@ def _scores_and_factor(law: Any) -> tuple[np.ndarray | None, float]:
         return None, 1.0
     d = next(M.shape[1] for M in (Q, K, V) if M is not None)
     identity = np.eye(d)
-    M = (identity if Q is None else Q).T @ (identity if K is None else K)
-    V = identity if V is None else V
+    Q, K, V = (identity if M is None else M for M in (Q, K, V))
+    if len(Q) != len(K) or V.shape != (d, d):
+        return None, 0.0  # the law itself will say what does not fit
+    M = Q.T @ K
     c = float((V * M).sum() / (M * M).sum()) if M.any() else 0.0
     size = 1e-12 * max(1.0, float(abs(M).max()))
     if abs(M - M.T).max() > size or abs(V - c * M).max() > max(1.0, abs(c)) * size:

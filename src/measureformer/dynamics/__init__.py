@@ -27,6 +27,14 @@ from .growth import switch_betas as switch_betas
 from .levels import dirac_energy as dirac_energy
 from .levels import mean_energy as mean_energy
 from .levels import uniform_energy as uniform_energy
+from .meanfield_circle import CircleFlow as CircleFlow
+from .meanfield_circle import circle_density as circle_density
+from .meanfield_circle import circle_particles as circle_particles
+from .meanfield_sphere import SphereFlow as SphereFlow
+from .meanfield_sphere import real_harmonics as real_harmonics
+from .meanfield_sphere import sphere_field as sphere_field
+from .meanfield_sphere import sphere_grid as sphere_grid
+from .meanfield_sphere import sphere_particles as sphere_particles
 from .moebius import cross_ratio as cross_ratio
 from .moebius import ott_antonsen_radius as ott_antonsen_radius
 from .pair import merge_time_asymptotic as merge_time_asymptotic

@@ -13,9 +13,9 @@ def initial_measure(kind: str, n: int, d: int, *, seed: int = 0, scale: float = 
     """n tokens of equal weight in R^d.
 
     Args:
-        kind: ``uniform`` on the sphere, iid; ``cap``: iid directions with density proportional to that of a Gaussian of standard deviation
-            ``scale`` round the last axis, projected; ``orthonormal``: the first n unit vectors; ``polygon``: a regular n-gon in the first two
-            coordinates; ``normal``: iid Gaussian, covariance scale^2 I; ``cube``: iid uniform in [-scale, scale]^d.
+        kind: ``uniform``: iid on the sphere; ``cap``: iid directions of Gaussian vectors, whose mean is the last unit vector and whose
+            standard deviation is ``scale``; ``orthonormal``: the first n unit vectors; ``polygon``: a regular n-gon in the plane of the
+            first two coordinates; ``normal``: iid Gaussian, covariance scale^2 I; ``cube``: iid uniform in [-scale, scale]^d.
         n, d: number of tokens, dimension.
         seed: of NumPy's generator.
         scale: see above.

@@ -8,6 +8,8 @@ from .combine import Scaled as Scaled
 from .divergence import divergence as divergence
 from .hardmax import Hardmax as Hardmax
 from .l2 import L2 as L2
+from .laws import LAWS as LAWS
+from .laws import law_named as law_named
 from .layers import NGPT as NGPT
 from .layers import SCHEMES as SCHEMES
 from .layers import MixLN as MixLN
@@ -16,8 +18,6 @@ from .layers import PostLN as PostLN
 from .layers import PreLN as PreLN
 from .layers import SqrtScaled as SqrtScaled
 from .layers import run_layers as run_layers
-from .laws import LAWS as LAWS
-from .laws import law_named as law_named
 from .linear import Linear as Linear
 from .masks import Causal as Causal
 from .masks import Mask as Mask

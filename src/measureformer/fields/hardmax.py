@@ -12,7 +12,8 @@ from .pairs import About, average, masses, queries_and_keys, transform
 class Hardmax(eqx.Module):
     r"""The barycentre of the atoms of the best score:
 
-    $$ A[\mu](x) = \frac{\int_{C(x)} V y \, \mu(dy)}{\mu(C(x))}, \qquad C(x) = \arg\max \{ \langle Q x, K y \rangle : y \in \operatorname{supp} \mu, \; y \ne x \}. $$
+    $$ A[\mu](x) = \frac{\int_{C(x)} V y \, \mu(dy)}{\mu(C(x))}, \qquad
+       C(x) = \arg\max \{ \langle Q x, K y \rangle : y \in \operatorname{supp} \mu, \; y \ne x \}. $$
 
     On the sphere with Q = K = I a token that could see itself would see nothing else, so atoms at x are left out (a statement about places,
     so that splitting an atom changes nothing). The field jumps where C(x) changes, and trajectories are not unique there.

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar, namespace
-from .pairs import About, average, masses, queries_and_keys, tilted, transform
+from .pairs import About, queries_and_keys, softmax_average, transform
 
 
 class L2(eqx.Module):
@@ -50,4 +50,4 @@ class L2(eqx.Module):
         """A[mu](x)."""
         queries, keys = queries_and_keys(self, x, points, t)
         closeness = (2 * queries) @ namespace(keys).swapaxes(keys, -1, -2) - (keys * keys).sum(-1)[..., None, :]
-        return average(tilted(self.beta * closeness, masses(weights, seen)), transform(self.V, points, t, "V"))
+        return softmax_average(self.beta * closeness, transform(self.V, points, t, "V"), weights, seen)

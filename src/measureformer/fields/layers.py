@@ -9,7 +9,9 @@ With N(x) = x / |x|, direction theta = N(x), radius r = |x|, A the attention amo
 | ``MixLN`` | Post-LN while t < tau, then Pre-LN | one after the other |
 | ``PeriLN`` | x <- x + eta N(A(N x)) | theta' = P A / (r abs(A)), r' = <theta, A> / abs(A) |
 | ``NGPT`` | x <- N(x + alpha_t (N(A) - x)) | theta' = alpha P A / abs(A), r = 1 |
-| ``SqrtScaled`` | Post-LN with the branch divided by sqrt(t + 1), t = eta k in layer k = 0, 1, ...; for eta = 1 by sqrt(layer) | theta' = P A / sqrt(t + 1) |
+| ``SqrtScaled`` | x <- N(x + eta A(x) / sqrt(t + 1)) | theta' = P A / sqrt(t + 1), r = 1 |
+
+Time is t = eta k in layer k = 0, 1, ...; so with eta = 1 the branch of ``SqrtScaled`` is divided by the square root of the layer's number.
 
 References:
     The normalisation schemes are compared in arXiv:2510.22026 and arXiv:2512.01868; ``PostLN`` is the map of the simulations of 2312.10794.

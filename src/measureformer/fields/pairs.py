@@ -12,11 +12,10 @@ Its parameters are ``beta``, ``Q``, ``K`` and ``V``: each matrix constant, a fun
 ``beta <Q x, K y>``; a paper's B = K^T Q is Q = B with K = None, and its 1/sqrt(k) belongs into beta. A point that sees nothing gets 0.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .._types import Array, namespace
+from .._types import Array, Matrix, namespace
 from ..errors import InputError
 
 
@@ -41,7 +40,7 @@ class About:
     source: str
 
 
-def transform(M: Array | Callable[[Any], Array] | None, y: Array, t: Any, name: str) -> Array:
+def transform(M: Matrix, y: Array, t: Any, name: str) -> Array:
     """M y for each row y; M is a matrix, a function of time, or None for the identity.
 
     Raises:
@@ -51,7 +50,8 @@ def transform(M: Array | Callable[[Any], Array] | None, y: Array, t: Any, name: 
         return y
     M = M(t) if callable(M) else M
     if M.ndim != 2 or M.shape[1] != y.shape[-1]:
-        raise InputError(f"{name} has shape {M.shape}, which does not act on points of dimension {y.shape[-1]}; it needs (k, {y.shape[-1]})")
+        d = y.shape[-1]
+        raise InputError(f"{name} has shape {M.shape}, which does not act on points of dimension {d}; it must be (k, {d})")
     return y @ M.T
 
 
@@ -85,6 +85,22 @@ def tilted(scores: Array, mass: Array) -> Array:
     scores = xp.where(mass > 0, scores, -xp.inf)
     top = scores.max(-1, keepdims=True)
     return xp.exp(scores - xp.where(top > -xp.inf, top, 0)) * mass
+
+
+def softmax_average(scores: Array, values: Array, weights: Array, seen: Array | None = None) -> Array:
+    """sum_j w_j exp(score_j) values_j / sum_j w_j exp(score_j) over what is seen, and 0 where nothing is.
+
+    The masses go to the values, and one product with (w values, w) gives numerator and denominator: no second matrix of pairs.
+    """
+    xp = namespace(scores, values, weights, seen)
+    counted = weights[..., None, :] > 0 if seen is None else seen & (weights[..., None, :] > 0)
+    top = xp.where(counted, scores, -xp.inf).max(-1, keepdims=True)
+    # scores above the top belong to atoms that do not count
+    share = xp.exp(xp.minimum(scores - xp.where(top > -xp.inf, top, 0), 0))
+    if seen is not None:
+        share = xp.where(seen, share, 0)
+    both = share @ (weights[..., None] * xp.concatenate([values, xp.ones_like(values[..., :1])], -1))
+    return both[..., :-1] / xp.where(both[..., -1:] > 0, both[..., -1:], 1)
 
 
 def average(share: Array, values: Array) -> Array:

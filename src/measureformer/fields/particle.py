@@ -42,7 +42,7 @@ class ParticleField(eqx.Module):
     ) -> Float[Array, "*batch n d"]:
         """v[mu](x) at time t for mu = sum_j weights_j delta_{points_j}; leading axes are batches of measures.
 
-        More than a few thousand queries on JAX arrays go block by block: memory is O((n + m) d), plus what the law itself holds (Sinkhorn: m^2).
+        More than a few thousand queries on JAX arrays go block by block: memory is O((n + m) d), and what the law holds (Sinkhorn: m^2).
 
         Raises:
             InputError: the law returns vectors of another dimension; or a mask meets points that are not the tokens.
@@ -60,7 +60,7 @@ class ParticleField(eqx.Module):
         seen = None if self.mask is None else self.mask.rows(rows, points.shape[-2])
         value = self.law(tokens, atoms, weights, t, seen)
         if value.shape != x.shape:
-            raise InputError(f"the law returns vectors of dimension {value.shape[-1]} at points of dimension {x.shape[-1]}; V must be square")
+            raise InputError(f"the law returns vectors of dimension {value.shape[-1]}, points have {x.shape[-1]}; V must be square")
         return self.space.velocity(x, value, t)
 
     def _in_blocks(self, x, points, weights, t, size):

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar, namespace
 from ..errors import ConditioningError
-from .pairs import About, average, inner_scores, masses, tilted, transform
+from .pairs import About, inner_scores, masses, softmax_average, transform
 
 
 class Sinkhorn(eqx.Module):
@@ -62,14 +62,13 @@ class Sinkhorn(eqx.Module):
         seen: Bool[Array, "n m"] | None = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        mass = masses(weights, seen)
         kernel = inner_scores(self, points, points, t) / self.eps
         if seen is None:
             potential = self._potential(kernel, weights)[..., None, :]
         else:
-            potential = self._potential(kernel[..., None, :, :], mass)
+            potential = self._potential(kernel[..., None, :, :], masses(weights, seen))
         scores = inner_scores(self, x, points, t) / self.eps + potential
-        return average(tilted(scores, mass), transform(self.V, points, t, "V")) / self.eps
+        return softmax_average(scores, transform(self.V, points, t, "V"), weights, seen) / self.eps
 
     def _potential(self, kernel, weights):
         """g on the atoms: (..., m, m) and (..., m) to (..., m). What has no mass gets whatever its column gives."""
@@ -91,6 +90,7 @@ class Sinkhorn(eqx.Module):
         start = xp.zeros(xp.broadcast_shapes(kernel.shape[:-1], weights.shape), kernel.dtype)
         if xp is np:
             new = improve(start)
+            g = start
             for _ in range(self.iterations):
                 g, new = new, improve(new)
                 if off(g, new) <= tol:

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar
-from .pairs import About, average, inner_scores, masses, tilted, transform
+from .pairs import About, inner_scores, softmax_average, transform
 
 
 class Softmax(eqx.Module):
@@ -32,7 +32,7 @@ class Softmax(eqx.Module):
     about: ClassVar[About] = About(
         name="softmax",
         formula="∫ e^{β⟨Qx,Ky⟩} Vy dμ(y) / ∫ e^{β⟨Qx,Ky⟩} dμ(y)",
-        gradient="of log ∫ e^{β⟨Qx,Ky⟩} dμ in x if V = βQᵀK; of the energy, in a metric weighted by the normaliser, if V = QᵀK is symmetric",
+        gradient="of log ∫ e^{β⟨Qx,Ky⟩} dμ in x if V = βQᵀK; of the energy, its metric weighted by the normaliser, if V = QᵀK is symmetric",
         gaussian="yes",
         mean_field="Castin, Ablin, Carrillo, Peyré 2025 (compact support); on the sphere Geshkovski et al. 2023",
         source="arXiv:2312.10794, (SA)",
@@ -47,4 +47,4 @@ class Softmax(eqx.Module):
         seen: Bool[Array, "n m"] | None = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        return average(tilted(inner_scores(self, x, points, t), masses(weights, seen)), transform(self.V, points, t, "V"))
+        return softmax_average(inner_scores(self, x, points, t), transform(self.V, points, t, "V"), weights, seen)

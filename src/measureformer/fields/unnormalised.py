@@ -95,5 +95,5 @@ def overflow_remedy(field: Any) -> str:
     """What to do about a field that is not finite."""
     for law in jax.tree.leaves(field, is_leaf=lambda node: isinstance(node, Unnormalised)):
         if isinstance(law, Unnormalised) and law.time is TimeUnit.MEAN:
-            return f"weights of the unnormalised law e^(beta <Qx, Ky>) overflow at beta = {float(law.beta):.6g}; {_PEAK}, or the law softmax"
+            return f"the weights e^(beta <Qx, Ky>) overflow at beta = {float(law.beta):.6g}; {_PEAK}, or the law softmax"
     return "look for NaN and infinity among its parameters, and for points of enormous norm"

@@ -11,7 +11,7 @@ from ..geometry import Euclidean, Sphere
 from ..measures import Empirical
 from .events import Converged, Escape, Jump
 from .noise import Noise
-from .run import Run
+from .task import Task
 from .trajectory import Trajectory
 
 
@@ -36,8 +36,8 @@ def evolve(
 ) -> Trajectory:
     r"""Solve $x_i' = v[\mu(t)](x_i)$, $\mu(t) = \sum_i w_i \delta_{x_i(t)}$, from time 0 to the horizon. ``flow`` calls it for every field.
 
-    A Dormand-Prince pair of order 8 with error control, or any solver of diffrax; steps end at the saved times. On the sphere the points are
-    normalised after every step. Works in the dtype of the measures, float64 whatever JAX's global setting.
+    A Dormand-Prince pair of order 8 with error control, or any solver of diffrax; steps end at the saved times. On the sphere the points
+    are normalised after every step. Works in the dtype of the measures, float64 whatever JAX's global setting.
 
     Args:
         field: called as ``field(x, points, weights, t)``, with a ``space``: ``ParticleField`` or ``TransformerField``.
@@ -64,13 +64,15 @@ def evolve(
     """
     import jax
 
-    run = Run(
+    from .run import Run
+
+    task = Task(
         field, _listed(measures), _probes(probes, measures), float(horizon), times_of(saveat, horizon), rtol, atol, step, solver, noise,
         tuple(events), dict(quantities or {}), dict(rates or {}), dense, max_steps, progress,
     )  # fmt: skip
-    _check(run)
+    _check(task)
     with jax.enable_x64(True):
-        return run.execute()
+        return Run(task).execute()
 
 
 def times_of(saveat: Any, horizon: float) -> np.ndarray:
@@ -100,7 +102,8 @@ def _listed(measures) -> list[Empirical]:
     if not listed:
         raise InputError("measures is empty; give at least one")
     if len({(mu.dimension, np.dtype(mu.points.dtype)) for mu in listed}) > 1:
-        raise InputError(f"measures differ in dimension or dtype: {[(mu.dimension, str(mu.points.dtype)) for mu in listed]}; flow them apart")
+        kinds = [(mu.dimension, str(mu.points.dtype)) for mu in listed]
+        raise InputError(f"measures differ in dimension or dtype: {kinds}; flow them apart")
     return listed
 
 
@@ -115,19 +118,19 @@ def _probes(probes, measures) -> list[np.ndarray]:
     return arrays
 
 
-def _check(run: Run) -> None:
-    if run.step is not None and not (np.isfinite(run.step) and run.step > 0):
-        raise InputError(f"step must be positive, got {run.step}; leave it out for adaptive steps")
+def _check(task: Task) -> None:
+    if task.step is not None and not (np.isfinite(task.step) and task.step > 0):
+        raise InputError(f"step must be positive, got {task.step}; leave it out for adaptive steps")
     for name in ("rtol", "atol"):
-        value = getattr(run, name)
+        value = getattr(task, name)
         if value is not None and not value > 0:
             raise InputError(f"{name} must be positive, got {value}")
-    if run.noise is not None:
-        if run.step is None:
+    if task.noise is not None:
+        if task.step is None:
             raise InputError("noise needs a fixed step: give step, much shorter than the time scales of the law and than kappa")
-        if run.rates or run.dense or run.solver is not None:
+        if task.rates or task.dense or task.solver is not None:
             raise InputError("with noise there are no rates, no dense output and no solver of diffrax; leave them out")
-        if not isinstance(run.field.space, Sphere | Euclidean):
-            raise InputError(f"noise in {type(run.field.space).__name__} coordinates is not defined; use Sphere() or Euclidean()")
-    for x in [*(np.asarray(mu.points) for mu in run.measures), *run.probes]:
-        run.field.space.check(x)
+        if not isinstance(task.field.space, Sphere | Euclidean):
+            raise InputError(f"noise in {type(task.field.space).__name__} coordinates is not defined; use Sphere() or Euclidean()")
+    for x in [*(np.asarray(mu.points) for mu in task.measures), *task.probes]:
+        task.field.space.check(x)

@@ -11,7 +11,8 @@ from ..geometry import Sphere, exp, norm, tangent
 
 
 class Taken(NamedTuple):
-    """An attempt: the state after it, its error in units of the tolerance, whether all is finite, off the sphere by, fastest token, dense."""
+    """An attempt: the state after it, its error in units of the tolerance, whether all is finite, how far it left the sphere, the speed
+    of the fastest token of each measure, and what the interpolant needs."""
 
     state: Any
     error: Any
@@ -23,7 +24,10 @@ class Taken(NamedTuple):
 
 @eqx.filter_jit
 def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
-    """One step from t to t + h of tokens (N, n, d) and of the integrals of the rates (N,) each. ``tolerances`` are (rtol, atol), or None if no error is asked for."""
+    """One step from t to t + h of tokens (N, n, d) and of the integrals of the rates, (N,) each.
+
+    ``tolerances`` are (rtol, atol), or None if no error is asked for.
+    """
 
     def slope(time, y, _):
         v = field(y[0], y[0], weights, time)

@@ -37,7 +37,7 @@ class Sphere(eqx.Module):
         off = abs(norm(x)[..., 0] - 1)
         if off.size and not off.max() <= (1e-6 if x.dtype == np.float64 else 1e-5):
             place = np.unravel_index(int(np.argmax(np.where(np.isfinite(off), off, np.inf))), off.shape)
-            raise InputError(f"point {place[-1]} has norm {float(norm(x)[place][0]):.9g}, not 1; normalize it, or use the geometry Euclidean()")
+            raise InputError(f"point {place[-1]} has norm {float(norm(x)[place][0]):.9g}, not 1; normalize it, or use Euclidean()")
 
 
 class Euclidean(eqx.Module):

@@ -14,6 +14,8 @@ from ..schedule import Segment
 RADIUS = np.pi / 3
 # Caps smaller than this are not blown up to the standard one: it would magnify errors of the data.
 _SMALLEST = 0.2
+# Caps are moved at this radius, by at most so much at a time.
+_SMALL, _FARTHEST = 0.15, 1.8
 _DETOURS = (np.pi / 6, np.pi / 9)
 # Points this close to the pole need no boost: the chart holds them in a ball of radius tan(70 deg) = 2.7. Points this close to the
 # antipode of a pole rule it out.
@@ -79,28 +81,27 @@ def route_between(start: Cap, goal: Cap) -> Route:
 
 
 def concentric_route(sources: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Route:
-    """The pole is the centre of the sources' cap: one boost along it, or none, and up to three from there to the targets.
+    """The pole is the centre of the sources' cap: one boost along it, or none, and from there to the targets by shrinking the cap round its
+    centre, moving it, once or twice, and letting it grow round the new centre.
 
-    A boost that moves a cap stretches one side of it and squeezes the other; what is sampled from a density is better left in proportion.
+    A boost that moves a large cap stretches one side of it and squeezes the other; one that moves a small cap is nearly a similarity, and
+    concentric ones keep everything in proportion, as is best for what is sampled from a density.
 
     Args:
         sources, targets, seed: as for ``route``.
     """
     start, goal = enclosing_cap(sources, seed=seed), enclosing_cap(targets, seed=seed)
-    pole, radius = start.center, max(goal.radius, _SMALLEST)
-    inward = np.log(np.tan(max(start.radius, _SMALLEST) / 2) / np.tan(RADIUS / 2)) * pole
+    pole = start.center
     arc = log(pole, goal.center)
     if np.linalg.norm(arc) < 1e-9 and pole @ goal.center < 0:
         arc = np.pi * _across(pole)
-    half_way = exp(pole, arc / 2)
-    ways = [[(pole, RADIUS), (goal.center, radius)]]
-    ways += [[(pole, RADIUS), (half_way, small), (goal.center, radius)] for small in (np.pi / 6, np.pi / 9, np.pi / 18)]
-    ways += [[(pole, RADIUS), (half_way, np.pi / 9), (goal.center, np.pi / 6), (goal.center, radius)]]
-    for way in ways:
-        outward = [w for a, b in zip(way, way[1:], strict=False) if (w := boost_between_caps(*a, *b)) is not None]
-        if len(outward) == len(way) - 1:
-            return Route(pole, [] if np.linalg.norm(inward) < 1e-9 else [inward], [w for w in outward if np.linalg.norm(w) > 1e-9])
-    raise AssertionError("three boosts lead anywhere: half of an arc is at most 90 degrees")
+    hops = int(np.ceil(np.linalg.norm(arc) / _FARTHEST))
+    way = [(pole, RADIUS), *((exp(pole, k / max(hops, 1) * arc), _SMALL) for k in range(hops + 1 if hops else 0))]
+    way += [(exp(pole, arc), max(goal.radius, _SMALLEST))]
+    outward = [w for a, b in zip(way, way[1:], strict=False) if (w := boost_between_caps(*a, *b)) is not None]
+    assert len(outward) == len(way) - 1  # small caps that are not too far apart, or concentric ones
+    inward = np.log(np.tan(max(start.radius, _SMALLEST) / 2) / np.tan(RADIUS / 2)) * pole
+    return Route(pole, [] if np.linalg.norm(inward) < 1e-9 else [inward], [w for w in outward if np.linalg.norm(w) > 1e-9])
 
 
 def _across(x: np.ndarray) -> np.ndarray:

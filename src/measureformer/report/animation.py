@@ -37,7 +37,7 @@ def write_animation(path: Path, result: Trajectory, labels: Sequence[object]) ->
         "sphere": spherical,
         "turns": not flat,
     }
-    page = resources.files(__package__).joinpath("animation.html").read_text(encoding="utf-8")
+    page = resources.files("measureformer.report").joinpath("animation.html").read_text(encoding="utf-8")
     # "<" cannot end the script early when it is written as an escape
     write_whole(path, page.replace("/*DATA*/null", json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")).encode())
     return path
