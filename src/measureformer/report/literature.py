@@ -15,7 +15,7 @@ from .parts import figure, number, table, text
 from .theme import DARK, LIGHT, Theme, drawing, readable
 from .write import page_of, pixels, small_png
 
-_STYLES = {"line": "-", "dashed": "--", "dotted": ":"}
+_STYLES = {"line": ("-", 1.7), "thin": ("-", 0.6), "dashed": ("--", 1.7), "dotted": (":", 1.7)}
 _CELL = (3.9, 3.5)  # inches of a panel
 
 
@@ -108,7 +108,8 @@ def _draw_series(ax: Any, series: Series, theme: Theme) -> None:
     elif series.look == "band":
         ax.fill_between(x, y, np.asarray(series.top, float), color=color, alpha=0.22, linewidth=0, label=label)
     else:
-        ax.plot(x, y, _STYLES[series.look], color=color, linewidth=1.7, label=label)
+        style, width = _STYLES[series.look]
+        ax.plot(x, y, style, color=color, linewidth=width, label=label)
 
 
 def _powers(axis: Any) -> None:

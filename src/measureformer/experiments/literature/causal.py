@@ -66,8 +66,8 @@ def reproduce(settings: Settings) -> Page:
             f"{moved:.3f} until t = 150. Rényi centers, further than that from earlier centers, are more and explain more clusters, but drift.",
             f"Mean numbers over {samples} samples: {means[0]:.3f} strong centers (expected {theory[0]:.3f}), {means[1]:.3f} Rényi centers "
             f"(parking constant, n to infinity: {theory[1]:.3f}).",
-            "With other values V the spectrum decides (n = 32, d = 3, beta = 9): " + "; ".join(f"{row[0]}: {row[1]}, found within {row[3]:.2g}" for row in ends)
-            + " (the median token).",
+            "With other values V the spectrum decides (n = 32, d = 3, beta = 9): " + "; ".join(f"{row[0]}: {row[1]}; the median token is {row[3]:.2g} away" for row in ends)
+            + f" at t = {_horizon(settings):g}. For V = I the theorem is about t to infinity, and clusters wait for times like e^(2 beta).",
         ],
         [
             ("centers", "n = 200, d = 2, beta = 64, delta = 0.5, snapshots t = 75, 150", "the same", ""),

@@ -24,7 +24,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve or points. ``look`` is "line", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts from 0,
+    """A curve or points. ``look`` is "line", "thin", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts from 0,
     -1 is ink."""
 
     x: Any
