@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import data as data
     from . import diagnostics as diagnostics
+    from . import dynamics as dynamics
+    from . import experiments as experiments
     from . import export as export
+    from . import fields as fields
     from . import geometry as geometry
     from . import transport as transport
     from .errors import ConditioningError as ConditioningError
     from .errors import InputError as InputError
     from .export import Network as Network
     from .export import load_network as load_network
+    from .fields import ParticleField as ParticleField
+    from .fields import Softmax as Softmax
     from .fields import TransformerField as TransformerField
     from .fields import attention as attention
     from .fields import perceptron as perceptron
@@ -50,7 +55,7 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 _HOME = {
     "errors": ("ConditioningError", "InputError"),
     "export": ("Network", "load_network"),
-    "fields": ("TransformerField", "attention", "perceptron"),
+    "fields": ("ParticleField", "Softmax", "TransformerField", "attention", "perceptron"),
     "flows": ("flow", "integrate", "log_density"),
     "interpolation": ("Interpolation", "interpolate", "verify"),
     "measures": ("Clouds", "Empirical", "read_clouds", "write_clouds"),
@@ -58,8 +63,21 @@ _HOME = {
     "transport": ("wasserstein2", "wasserstein_inf"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_MODULES = ("data", "diagnostics", "export", "fields", "flows", "geometry", "interpolation", "measures", "schedule", "transport")
-__all__ = [*_MODULE_OF, "data", "diagnostics", "export", "geometry", "transport"]  # noqa: PLE0604
+_MODULES = (
+    "data",
+    "diagnostics",
+    "dynamics",
+    "experiments",
+    "export",
+    "fields",
+    "flows",
+    "geometry",
+    "interpolation",
+    "measures",
+    "schedule",
+    "transport",
+)
+__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,14 @@
 
     n, m   atoms of a measure            d   ambient dimension
     N      measures                      h   width (neurons of a perceptron)
+    T      saved times                   k   dimension of queries and keys
     K      segments of a schedule, or points matched over all measures
 
 Functions of geometry, fields and exact flows are written against the array interface that NumPy and JAX share:
 they return the kind of array (and the dtype) that they are given.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,9 +19,16 @@ import numpy as np
 if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and dtypes are checked at run time in the tests
     Array: TypeAlias = Any
     OptionalArray: TypeAlias = Any
+    Scalar: TypeAlias = Any
+    Matrix: TypeAlias = Any
+    Numbers: TypeAlias = Any
 else:
     Array: TypeAlias = np.ndarray | jax.Array
     OptionalArray: TypeAlias = np.ndarray | jax.Array | None
+    Scalar: TypeAlias = float | int | np.ndarray | np.number | jax.Array
+    Matrix: TypeAlias = np.ndarray | jax.Array | Callable[[Any], Any] | None  # constant, a function of time, or None for the identity
+    # A number, an array, or a list of numbers: closed forms take what np.asarray takes, broadcast, and return NumPy
+    Numbers: TypeAlias = int | float | np.ndarray | np.generic | list | tuple
 
 
 def namespace(*arrays: Any) -> ModuleType:

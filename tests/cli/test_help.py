@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-COMMANDS = ("demo", "interpolate", "verify", "apply", "export")
+COMMANDS = ("demo", "interpolate", "verify", "apply", "export", "simulate", "laws")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

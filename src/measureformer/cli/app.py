@@ -154,6 +154,67 @@ def export(
         show_json(result)
 
 
+@app.command()
+def simulate(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure, field, flow, output.")],
+    out: Out,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a flow: tokens under an attention law, their energy, clusters, pictures.
+
+    Example: measureformer simulate config.toml --out run
+    """
+    with exit_codes():
+        from .simulate import run_simulate
+
+        result = run_simulate(config, out, seed=seed, force=force, as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
+def laws(as_json: Json = False) -> None:
+    """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
+
+    Example: measureformer laws --json
+    """
+    with exit_codes():
+        from .laws import law_rows, show_laws
+
+        if as_json:
+            show_json(law_rows())
+        else:
+            show_laws()
+
+
+@app.command()
+def reproduce(
+    figure: Annotated[str | None, typer.Argument(metavar="FIGURE", help="Which; --list shows all.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Directory of the figure; created.")] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The authors' sizes (up to hours); by default reduced ones (a minute).")] = False,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make a figure of the literature again: the authors' parameters, theory laid over, known defects beside it.
+
+    Example: measureformer reproduce phase-diagram --out figure
+    """
+    with exit_codes():
+        from .reproduce import figure_rows, run_reproduce, show_figures
+
+        if show_list:
+            result = figure_rows()
+            if not as_json:
+                show_figures()
+        else:
+            result = run_reproduce(figure, out, full=full, seed=seed, force=force, as_json=as_json)
+    if as_json:
+        show_json(result)
+
+
 def _finish(result: dict, as_json: bool) -> None:
     if as_json:
         show_json(result)

@@ -1,8 +1,35 @@
 """Measuring what a flow does."""
 
+from .audit import EnergyOf as EnergyOf
+from .audit import energy_of as energy_of
+from .centers import expected_strong_centers as expected_strong_centers
+from .centers import renyi_centers as renyi_centers
+from .centers import strong_centers as strong_centers
+from .clusters import Clusters as Clusters
+from .clusters import Life as Life
+from .clusters import cluster_lives as cluster_lives
+from .clusters import clusters as clusters
+from .collapse import dirac_distance as dirac_distance
+from .collapse import span_dimension as span_dimension
+from .collapse import variance_within as variance_within
 from .conditioning import Stretch as Stretch
 from .conditioning import stretch as stretch
 from .divergence import Divergence as Divergence
 from .divergence import kl_divergence as kl_divergence
+from .energy import dissipation as dissipation
+from .energy import energy_gradient as energy_gradient
+from .energy import energy_rate as energy_rate
+from .energy import interaction_energy as interaction_energy
+from .energy import log_partition as log_partition
+from .hemisphere import Hemisphere as Hemisphere
+from .hemisphere import hemisphere as hemisphere
+from .hemisphere import wendel_probability as wendel_probability
 from .history import History as History
 from .history import record as record
+from .metastability import Metastability as Metastability
+from .metastability import metastability as metastability
+from .order import PairCosines as PairCosines
+from .order import gram_cosines as gram_cosines
+from .order import harmonic_power as harmonic_power
+from .order import order_parameters as order_parameters
+from .order import pair_cosines as pair_cosines

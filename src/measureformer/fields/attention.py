@@ -3,6 +3,7 @@
 from jaxtyping import Float
 
 from .._types import Array, namespace
+from .pairs import masses, softmax_average, tilted
 
 
 def attention(
@@ -31,8 +32,7 @@ def attention(
     if B is None:
         xp = namespace(x, points, weights)
         return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
-    mass = _masses(x, points, weights, B)
-    return (mass @ points) / mass.sum(-1, keepdims=True)
+    return softmax_average(_scores(x, points, B), points, weights)
 
 
 def attention_weights(
@@ -42,13 +42,9 @@ def attention_weights(
 
     The derivative of A_B[mu] at x is Cov(x) B with the covariance of the atoms under p(x). Arguments as in ``attention``.
     """
-    mass = _masses(x, points, weights, B)
+    mass = tilted(_scores(x, points, B), masses(weights, None))
     return mass / mass.sum(-1, keepdims=True)
 
 
-def _masses(x, points, weights, B):
-    """The same up to a factor for each x."""
-    xp = namespace(x, points, weights, B)
-    # atoms of weight zero (probes, padding) must not set the scale either
-    scores = xp.where(weights[..., None, :] > 0, (x @ B.T) @ xp.swapaxes(points, -1, -2), -xp.inf)
-    return xp.exp(scores - scores.max(-1, keepdims=True)) * weights[..., None, :]
+def _scores(x, points, B):
+    return (x @ B.T) @ namespace(points).swapaxes(points, -1, -2)

@@ -1,12 +1,14 @@
 """The field of a Transformer on the sphere: attention and perceptron, projected on the tangent space."""
 
+from typing import Any, ClassVar
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
 from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
-from ..geometry import tangent
+from ..geometry import Sphere, tangent
 from .attention import attention
 from .perceptron import perceptron
 
@@ -35,6 +37,8 @@ class TransformerField(eqx.Module):
     U: OptionalArray = None
     b: OptionalArray = None
 
+    space: ClassVar[Sphere] = Sphere()
+
     def __check_init__(self):
         d, h = self.dimension, self.width
         for name, shape in (("V", (d, d)), ("B", (d, d)), ("W", (d, h)), ("U", (h, d)), ("b", (h,))):
@@ -53,9 +57,9 @@ class TransformerField(eqx.Module):
         return self.W.shape[1] if hasattr(self.W, "shape") else 0
 
     def __call__(
-        self, x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"]
+        self, x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"], t: Any = 0.0
     ) -> Float[Array, "*batch n d"]:
-        """v[mu](x) for mu = sum_j weights_j delta_{points_j}; leading axes are batches of measures."""
+        """v[mu](x) for mu = sum_j weights_j delta_{points_j}, the same at all times t; leading axes are batches of measures."""
         v = namespace(x).zeros_like(x)
         if self.V is not None:
             v = v + attention(x, points, weights, self.B) @ self.V.T

@@ -10,6 +10,10 @@ from .boost import constant_field as constant_field
 from .density import PushedDensity as PushedDensity
 from .density import log_density as log_density
 from .density import log_density_at as log_density_at
+from .events import Converged as Converged
+from .events import Escape as Escape
+from .events import Jump as Jump
+from .evolve import evolve as evolve
 from .lines import line_as_block as line_as_block
 from .lines import line_blocks as line_blocks
 from .lines import line_differential as line_differential
@@ -17,9 +21,13 @@ from .lines import line_flow as line_flow
 from .lines import line_rays as line_rays
 from .meanfield import meanfield_clock as meanfield_clock
 from .meanfield import meanfield_flow as meanfield_flow
+from .noise import Noise as Noise
 from .ode import integrate_ode as integrate_ode
 from .shear import is_shear as is_shear
 from .shear import shear as shear
 from .solve import FlowResult as FlowResult
 from .solve import exact_flow as exact_flow
 from .solve import flow as flow
+from .trajectory import Happening as Happening
+from .trajectory import Stop as Stop
+from .trajectory import Trajectory as Trajectory

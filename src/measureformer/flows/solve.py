@@ -1,19 +1,23 @@
 """Solve: theta, mu -> mu(T). Closed forms where they exist, adaptive integration otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, overload
 
 import numpy as np
 
+from ..errors import InputError
 from ..fields import TransformerField
 from ..geometry import norm, normalize
 from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from .boost import boost, constant_field
+from .evolve import evolve
 from .lines import line_blocks, line_flow
 from .meanfield import meanfield_flow, rank_one
 from .ode import integrate_ode
 from .shear import is_shear, shear
+from .trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,46 @@ class FlowResult:
     steps: int = 0
 
 
+@overload
 def flow(
+    theta: Schedule,
+    measures: list[Empirical],
+    horizon: None = None,
+    *,
+    rtol: float = 1e-12,
+    atol: float = 1e-12,
+    observe: Callable[[int, list[Empirical]], None] | None = None,
+) -> FlowResult: ...
+@overload
+def flow(theta: Any, measures: Empirical | Sequence[Empirical], horizon: float, **how: Any) -> Trajectory: ...
+def flow(theta: Any, measures: Any, horizon: float | None = None, **how: Any) -> FlowResult | Trajectory:
+    """Carry measures through a schedule, or along a field for a time; each under its own mean field and all under the same theta.
+
+    A schedule says how long it lasts, so it takes no horizon: ``through``. A field does not: ``evolve``, whose keywords are those of
+    the second form.
+
+    Args:
+        theta: a ``Schedule``; or a field, ``ParticleField(law, space)`` or ``TransformerField``.
+        measures: empirical measures; for a field one alone will do.
+        horizon: T > 0, for a field.
+        how: keywords of ``through`` (rtol, atol, observe) or of ``evolve`` (saveat, step, probes, events, noise, ...).
+
+    Returns:
+        For a schedule what it did, for a field the trajectory; both have ``measures``.
+
+    Raises:
+        InputError: a horizon for a schedule, or none for a field; and as in ``evolve``.
+    """
+    if isinstance(theta, Schedule):
+        if horizon is not None:
+            raise InputError(f"a schedule has a horizon of its own, {theta.horizon}; use theta.rescale({horizon}) to change it")
+        return through(theta, measures, **how)
+    if horizon is None:
+        raise InputError("a field needs a horizon: flow(field, measures, horizon)")
+    return evolve(theta, measures, horizon, **how)
+
+
+def through(
     schedule: Schedule,
     measures: list[Empirical],
     *,
@@ -42,7 +85,7 @@ def flow(
     atol: float = 1e-12,
     observe: Callable[[int, list[Empirical]], None] | None = None,
 ) -> FlowResult:
-    """Carry measures through a schedule, each under its own mean field and all under the same theta.
+    """Carry measures through a schedule.
 
     Segment by segment, so that an integrator never steps over a switch: boosts, shears, flows along lines and mean-field attention of rank
     one by their closed forms; anything else by ``integrate_ode``, normalised at the end of the segment.

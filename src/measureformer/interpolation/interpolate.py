@@ -26,6 +26,7 @@ from .refine import check_seconds
 from .refine import refine as fewer_segments
 from .task import Pair, make_task, refuse_unfit
 
+SIMULATION_FILE = "summary.json"  # what a directory of `simulate` holds
 STRATEGIES = ("auto", "compact", "cells", "paper")
 # So many atoms in all are matched singly, and exactly, if there are as many target atoms.
 _FEW_ATOMS = 1000
@@ -78,7 +79,7 @@ class Interpolation:
         Raises:
             InputError: the directory holds another run and ``force`` is not set.
         """
-        directory = _claim(directory, force=force)
+        directory = claim(directory, force=force)
         save_schedule(directory / SCHEDULE_FILE, self.schedule)
         if self.network is not None:
             save_network(directory, self.network)
@@ -238,16 +239,16 @@ def check_free(directory: str | Path, *, force: bool) -> None:
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"{there} is a file; give --out a directory")
-    if (directory / certificates.FILE).exists() and not force:
+    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE)) and not force:
         raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
 
 
-def _claim(directory: str | Path, *, force: bool) -> Path:
+def claim(directory: str | Path, *, force: bool) -> Path:
     """Create the directory, or take it over: no file of another run stays."""
     check_free(directory, force=force)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (certificates.FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
+    for name in (certificates.FILE, SIMULATION_FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
         (directory / name).unlink(missing_ok=True)
     return directory
 

@@ -127,8 +127,8 @@ class Clouds:
         return replace(self, points=points)
 
 
-def read_clouds(path: str | os.PathLike[str], *, normalize: bool = False) -> Clouds:
-    """Reads measures on the unit sphere from a ``.csv``, ``.parquet`` or ``.npz`` file.
+def read_clouds(path: str | os.PathLike[str], *, normalize: bool = False, sphere: bool = True) -> Clouds:
+    """Reads measures on the unit sphere, or in R^d, from a ``.csv``, ``.parquet`` or ``.npz`` file.
 
     A table has the columns ``measure`` (integer or text label), optionally ``weight`` (> 0), and either ``x0 ... x{d-1}`` or
     ``latitude_deg, longitude_deg`` (then d = 3); it may have others, which are ignored. An ``.npz`` has ``points`` (n, d), ``measure`` (n,)
@@ -140,6 +140,7 @@ def read_clouds(path: str | os.PathLike[str], *, normalize: bool = False) -> Clo
     Args:
         path: the file; its ending says its format.
         normalize: divide points of any norm but zero by their norms instead of refusing them.
+        sphere: whether the points must lie on the sphere; if not, they are left as they are.
 
     Returns:
         The rows, with ``origin`` the path.
@@ -157,7 +158,7 @@ def read_clouds(path: str | os.PathLike[str], *, normalize: bool = False) -> Clo
     except OSError as e:
         raise error(origin, f"the file cannot be read: {e.strerror or ' '.join(str(e).split())}") from e
     clouds = Clouds(*raw, origin)
-    return clouds.with_points(_on_sphere(clouds, normalize))
+    return clouds.with_points(_on_sphere(clouds, normalize)) if sphere else clouds
 
 
 def write_clouds(path: str | os.PathLike[str], clouds: Clouds) -> None:

@@ -73,7 +73,7 @@ def write_report(
         _footer(attribution),
     ]
     path = directory / "report.html"
-    write_whole(path, _page(title, "\n".join(body)).encode("utf-8"))
+    write_whole(path, page_of(title, "\n".join(body)).encode("utf-8"))
     return path
 
 
@@ -90,9 +90,9 @@ def _draw(folder: Path, scene: Scene, certificate: dict, history: History, compa
     captions, pictures = _captions(scene, history), {}
     with drawing():
         for name, draw in drawings.items():
-            light, dark = _pixels(draw(LIGHT)), _pixels(draw(DARK))
+            light, dark = pixels(draw(LIGHT)), pixels(draw(DARK))
             light.save(folder / f"{name}.png")
-            pictures[name] = figure(_small_png(light), _small_png(dark), captions[name], text(captions[name]), light.size)
+            pictures[name] = figure(small_png(light), small_png(dark), captions[name], text(captions[name]), light.size)
     return pictures
 
 
@@ -110,7 +110,7 @@ def _captions(scene: Scene, history: History) -> dict[str, str]:
     }
 
 
-def _pixels(drawn: Any) -> Any:
+def pixels(drawn: Any) -> Any:
     """A matplotlib figure as a Pillow image."""
     from PIL import Image
 
@@ -119,7 +119,7 @@ def _pixels(drawn: Any) -> Any:
     return Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())[..., :3].copy())
 
 
-def _small_png(image: Any) -> bytes:
+def small_png(image: Any) -> bytes:
     """A PNG of 256 colours, a third of the size."""
     data = io.BytesIO()
     image.quantize(256).save(data, "png", optimize=True)
@@ -134,7 +134,8 @@ def _footer(attribution: str) -> str:
     )
 
 
-def _page(title: str, body: str) -> str:
+def page_of(title: str, body: str) -> str:
+    """A whole page that needs nothing else."""
     style = resources.files("measureformer.report").joinpath("style.css").read_text(encoding="utf-8") + mark_colors()
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"

@@ -1,0 +1,264 @@
+"""Configurations (TOML) of simulations, checked key by key: an error names the file, the path of the key, the value and the remedy."""
+
+import dataclasses
+import tomllib
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InputError
+from ..experiments import KINDS, Simulation, initial_measure
+from ..experiments.simulate import CLUSTER_ANGLE
+from ..fields import LAWS, Causal, MultiHead, Neurons, ParticleField, Scaled
+from ..fields.laws import nearest
+from ..flows import Converged, Jump, Noise
+from ..geometry import Euclidean, Rescaled, Sphere
+from ..measures import Empirical, read_clouds
+
+_MATRICES = ("Q", "K", "V", "W", "U", "b")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class MeasureTable(_Table):
+    """[measure]: ``file``, or ``kind`` with its numbers."""
+
+    file: str | None = None
+    normalize: bool = False
+    kind: Literal["uniform", "cap", "orthonormal", "polygon", "normal", "cube"] = "uniform"
+    n: int = Field(default=64, ge=1)
+    d: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0)
+    scale: float = Field(default=1.0, gt=0)
+
+
+class FieldTable(_Table):
+    """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    law: str = "softmax"
+    geometry: Literal["sphere", "euclidean", "rescaled"] = "sphere"
+    mask: Literal["none", "causal"] = "none"
+    scale: float = 1.0
+    heads: list[dict[str, Any]] | None = None
+    outputs: list[Any] | None = None
+    perceptron: dict[str, Any] | None = None
+
+
+class FlowTable(_Table):
+    """[flow]: how long, how precisely, with which noise."""
+
+    horizon: float = Field(gt=0)
+    saves: int = Field(default=50, ge=1)
+    rtol: float | None = Field(default=None, gt=0)
+    atol: float | None = Field(default=None, gt=0)
+    step: float | None = Field(default=None, gt=0)
+    max_steps: int = Field(default=100_000, ge=1)
+    kappa: float | None = Field(default=None, gt=0)
+    heun: bool = False
+    converged: float | None = Field(default=None, gt=0)
+    merges: bool = False
+    audit: bool = False
+
+
+class OutputTable(_Table):
+    """[output]: what is written beside the summary and the final tokens."""
+
+    trajectory: Literal["npz", "parquet", "none"] = "npz"
+    figures: bool = True
+    animation: bool = True
+    angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
+
+
+class Config(_Table):
+    """A whole configuration."""
+
+    measure: MeasureTable = Field(default_factory=lambda: MeasureTable())
+    field: FieldTable = Field(default_factory=lambda: FieldTable())
+    flow: FlowTable
+    output: OutputTable = Field(default_factory=lambda: OutputTable())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: there is no such file, or it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the file cannot be read: {' '.join(str(error).split())}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+
+
+def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = None) -> tuple[Config, Simulation]:
+    """The simulation that a configuration describes.
+
+    Args:
+        tables: as ``read_config`` returns them.
+        origin: the path of the file, for messages; files that it names are looked up beside it.
+        seed: in place of ``measure.seed``; of the noise too.
+
+    Raises:
+        InputError: about one key, by its path.
+    """
+    config = _validated(tables, origin)
+    if seed is not None:
+        config.measure.seed = seed
+    folder = Path(origin).parent
+    measures = _measures(config, origin, folder)
+    field = _field(config.field, origin, folder)
+    return config, Simulation(
+        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit
+    )
+
+
+def _validated(tables: dict[str, Any], origin: str) -> Config:
+    try:
+        return Config.model_validate(tables)
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+        elif first["type"] == "missing":
+            message = f"{key} is missing; every simulation needs it"
+        else:
+            message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        more = f" (and {len(others)} more)" if others else ""
+        raise InputError(f"{origin}: {message}{more}") from None
+
+
+def _keys(path: tuple[int | str, ...]) -> list[str]:
+    tables = {"measure": MeasureTable, "field": FieldTable, "flow": FlowTable, "output": OutputTable}
+    return list((tables[str(path[0])] if path else Config).model_fields)
+
+
+def _measures(config: Config, origin: str, folder: Path) -> dict[int | str, Empirical]:
+    table = config.measure
+    if table.file is not None:
+        sphere = config.field.geometry == "sphere"
+        return read_clouds(folder / table.file, normalize=table.normalize and sphere, sphere=sphere).measures()
+    try:
+        mu = initial_measure(table.kind, table.n, table.d, seed=table.seed, scale=table.scale)
+    except InputError as error:
+        raise InputError(f"{origin}: measure: {error}") from None
+    if config.field.geometry == "sphere" and table.kind in ("normal", "cube"):
+        spherical = ", ".join(kind for kind in KINDS if kind not in ("normal", "cube"))
+        raise InputError(f"{origin}: measure.kind = {table.kind!r} is not on the sphere; take {spherical}, or geometry = 'euclidean'")
+    return {0: mu}
+
+
+def _field(table: FieldTable, origin: str, folder: Path) -> ParticleField:
+    law = _law(table.law, dict(table.model_extra or {}), "field", origin, folder, heads=table.heads, outputs=table.outputs)
+    if table.scale != 1.0:
+        law = Scaled(law, table.scale)
+    if table.perceptron is not None:
+        parameters = {k: _matrix(v, f"field.perceptron.{k}", origin, folder) for k, v in table.perceptron.items() if k in ("W", "U", "b")}
+        unknown = sorted(set(table.perceptron) - {"W", "U", "b"})
+        if unknown or "W" not in parameters:
+            raise InputError(f"{origin}: field.perceptron takes W (needed), U and b; got {', '.join(table.perceptron) or 'nothing'}")
+        law = MultiHead((law, Neurons(**parameters)))
+    mask = Causal() if table.mask == "causal" else None
+    if table.geometry == "rescaled":
+        V = (table.model_extra or {}).get("V")
+        if V is None:
+            raise InputError(f"{origin}: field.geometry = 'rescaled' needs field.V, the matrix in exp(-tV) x")
+        return ParticleField(law, Rescaled(table.scale * _matrix(V, "field.V", origin, folder)), mask)
+    return ParticleField(law, Sphere() if table.geometry == "sphere" else Euclidean(), mask)
+
+
+def _law(name: str, keys: dict[str, Any], path: str, origin: str, folder: Path, *, heads: Any = None, outputs: Any = None) -> Any:
+    if name not in LAWS:
+        raise InputError(f"{origin}: {path}.law = {name!r}: there is no such law; {nearest(name, LAWS)}")
+    if name == MultiHead.about.name:
+        if not heads:
+            raise InputError(f"{origin}: {path}.heads is missing; a multi-head law is a list of heads, each with its law")
+        if keys:
+            raise InputError(f"{origin}: {path}.{next(iter(keys))}: parameters of a multi-head law belong to its heads")
+        parts = []
+        for k, head in enumerate(heads):
+            own = dict(head)
+            parts.append(_law(str(own.pop("law", "softmax")), own, f"{path}.heads.{k}", origin, folder))
+        matrices = None if outputs is None else tuple(_matrix(W, f"{path}.outputs.{k}", origin, folder) for k, W in enumerate(outputs))
+        try:
+            return MultiHead(tuple(parts), matrices)
+        except InputError as error:
+            raise InputError(f"{origin}: {path}.{error}") from None
+    if heads is not None or outputs is not None:
+        raise InputError(f"{origin}: {path}.heads and outputs belong to law = 'multi-head', not to {name!r}")
+    known = {f.name: f.default for f in dataclasses.fields(LAWS[name])}
+    values = {}
+    for key, value in keys.items():
+        if key not in known:
+            every = [*known, *(k for k in FieldTable.model_fields if path == "field")]
+            raise InputError(f"{origin}: {path}.{key}: the law {name!r} has no such parameter; {nearest(key, every)}")
+        values[key] = _parameter(key, value, known[key], f"{path}.{key}", origin, folder)
+    return LAWS[name](**values)
+
+
+def _parameter(key: str, value: Any, default: Any, path: str, origin: str, folder: Path) -> Any:
+    """A value of the kind that the law has by default."""
+    if key in _MATRICES:
+        return _matrix(value, path, origin, folder)
+    if isinstance(default, Enum):
+        names = [member.value for member in type(default)]
+        if value not in names:
+            raise InputError(f"{origin}: {path} = {value!r}: {nearest(str(value), names)}")
+        return type(default)(value)
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise InputError(f"{origin}: {path} = {value!r} must be true or false")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{origin}: {path} = {value!r} must be a finite number")
+    return int(value) if isinstance(default, int) else float(value)
+
+
+def _matrix(value: Any, path: str, origin: str, folder: Path) -> np.ndarray:
+    """Nested lists, or the path of an .npy file."""
+    try:
+        array = np.load(folder / value, allow_pickle=False) if isinstance(value, str) else np.array(value, np.float64)
+        array = np.asarray(array, np.float64)
+    except OSError as error:
+        raise InputError(f"{origin}: {path} = {value!r}: the file cannot be read ({error.strerror or error}); give an .npy file") from None
+    except (ValueError, TypeError):
+        raise InputError(f"{origin}: {path} must be a list of rows of equal length, or the path of an .npy file, got {value!r}") from None
+    if array.ndim != (1 if path.endswith(".b") else 2) or not np.isfinite(array).all():
+        raise InputError(f"{origin}: {path} must be a finite matrix (rows in a list), got an array of shape {array.shape}")
+    return array
+
+
+def _options(config: Config, origin: str) -> dict[str, Any]:
+    """Keywords of ``evolve``."""
+    import jax
+
+    table = config.flow
+    options: dict[str, Any] = {"rtol": table.rtol, "atol": table.atol, "step": table.step, "max_steps": table.max_steps}
+    if table.kappa is not None:
+        if table.step is None:
+            raise InputError(f"{origin}: flow.kappa (noise) needs flow.step, a fixed step much shorter than the time scales of the law")
+        options["noise"] = Noise(table.kappa, jax.random.key(config.measure.seed), table.heun)
+    events: list[Any] = []
+    if table.converged is not None:
+        events.append(Converged(table.converged))
+    if table.merges:
+        angle = config.output.angle
+        events.append(Jump("merged", lambda x, w: _count(x, w, angle)))
+    return {**options, "events": events}
+
+
+def _count(x: np.ndarray, w: np.ndarray, angle: float) -> int:
+    from ..diagnostics import clusters
+
+    return clusters(x, angle, w).count

@@ -1,0 +1,212 @@
+"""Interaction energies of attention, in the normalisations that are in print, and the rate at which a flow changes them."""
+
+import numpy as np
+from jaxtyping import Float
+
+from .._types import Array, OptionalArray, namespace
+from ..errors import InputError
+from ..geometry import tangent
+
+# Scores held at a time.
+_BLOCK = 2**22
+
+# What multiplies S = iint e^{b <V x, y>} dmu dmu, as its logarithm, a function of b and of the number of tokens.
+NORMALISATIONS = {
+    "measure": lambda beta, n: -np.log(2 * beta),
+    "sum": lambda beta, n: 2 * np.log(n) - np.log(2 * beta),
+    "shifted": lambda beta, n: -beta - np.log(2 * beta),
+    "unit": lambda beta, n: -beta,
+    "centred": lambda beta, n: -np.log(2 * beta),
+}
+
+
+def interaction_energy(
+    points: Float[Array, "*batch n d"],
+    beta: float,
+    weights: Float[Array, "*batch n"] | None = None,
+    *,
+    V: Float[Array, "d d"] | None = None,
+    normalisation: str = "measure",
+) -> Float[Array, "*batch"] | np.floating | float:
+    r"""The energy that attention with V = Q^T K increases, a multiple of $S = \iint e^{\beta \langle V x, y \rangle} \mu(dx) \mu(dy)$:
+
+    | normalisation | energy | in print |
+    |---|---|---|
+    | ``"measure"`` | $S / 2\beta$; for n equal tokens $S = n^{-2} \sum_{ij}$ | 2312.10794, Section 3 |
+    | ``"sum"`` | $n^2 S / 2\beta$, the sum without $1/n^2$ | 2312.10794, Section 3.4 |
+    | ``"shifted"`` | $S / (2 \beta e^\beta)$ | 2410.06833, text |
+    | ``"unit"`` | $S / e^\beta$, in (0, 1] on the sphere; clusters far apart give the sum of their masses squared | 2410.06833, figures |
+    | ``"centred"`` | $(S - 1) / 2\beta$, which tends to $\frac12 \langle V m, m \rangle$, m the mean, as beta -> 0 | |
+
+    Scores are shifted by their maximum, so that nothing overflows before the result does; memory is O(n) for each measure.
+
+    Args:
+        points: tokens; leading axes are batches of measures (or times).
+        beta: inverse temperature; positive, for ``"centred"`` and ``"unit"`` any number.
+        weights: of the tokens, with sum 1; equal if None.
+        V: symmetric matrix; the identity if None.
+        normalisation: one of the names above.
+
+    Raises:
+        InputError: an unknown normalisation, a beta out of its range, a matrix that is not symmetric, or overflow.
+
+    References:
+        Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv:2312.10794, Section 3; Geshkovski, Koubbi, Polyanskiy, Rigollet, arXiv:2410.06833.
+
+    Example:
+        >>> float(interaction_energy(np.eye(3), 50.0, normalisation="unit"))  # three clusters of mass 1/3
+        0.333...
+    """
+    _known(normalisation)
+    if not (np.isfinite(beta) and (beta > 0 or normalisation in ("unit", "centred"))):
+        raise InputError(f"beta must be positive for normalisation {normalisation!r}, got {beta}; 'unit' and 'centred' take any")
+    xp, n = namespace(points, weights), points.shape[-2]
+    w = _weights(points, weights)
+    if normalisation == "centred":
+        return _centred(points, beta, w, V)
+    log_mass = log_partition(points, beta, w, V=V)
+    top = log_mass.max(-1)
+    log_energy = top + xp.log((w * xp.exp(log_mass - top[..., None])).sum(-1)) + NORMALISATIONS[normalisation](beta, n)
+    if xp is np and np.max(log_energy) > np.log(np.finfo(log_energy.dtype).max):
+        raise InputError(f"the energy e^{np.max(log_energy):.0f} overflows at beta = {beta}; normalisation='unit' stays in (0, 1]")
+    return xp.exp(log_energy)
+
+
+def log_partition(
+    points: Float[Array, "*batch n d"],
+    beta: float,
+    weights: Float[Array, "*batch n"] | None = None,
+    *,
+    V: Float[Array, "d d"] | None = None,
+) -> Float[Array, "*batch n"]:
+    r"""$\log Z_i$ with $Z_i = \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$: what softmax divides by, and the weight of its metric.
+
+    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i.
+
+    Args, Raises: as in ``interaction_energy``.
+    """
+    xp, n = namespace(points, weights), points.shape[-2]
+    w = _weights(points, weights)
+    queries = beta * (points if V is None else points @ _symmetric(V))
+    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
+    parts = []
+    for start in range(0, n, step):
+        scores = queries[..., start : start + step, :] @ xp.swapaxes(points, -1, -2)
+        scores = xp.where(w[..., None, :] > 0, scores, -xp.inf)  # tokens without weight must not set the scale
+        top = scores.max(-1, keepdims=True)
+        parts.append(top[..., 0] + xp.log((xp.exp(scores - top) * w[..., None, :]).sum(-1)))
+    return xp.concatenate(parts, axis=-1)
+
+
+def energy_rate(
+    points: Float[Array, "*batch n d"],
+    velocities: Float[Array, "*batch n d"],
+    beta: float,
+    weights: Float[Array, "*batch n"] | None = None,
+    *,
+    V: Float[Array, "d d"] | None = None,
+    normalisation: str = "measure",
+) -> Float[Array, "*batch"] | np.floating | float:
+    r"""dE/dt along any velocities, by the chain rule: $\sum_{ij} w_i w_j e^{\beta \langle V x_i, x_j \rangle} \langle V x_j, v_i \rangle$.
+
+    The formula is for the normalisation ``"measure"``. The other side of the dissipation identity, ``dissipation``, knows the law.
+
+    Args: as in ``interaction_energy``; ``velocities`` are tangent vectors v_i at the points, per unit of time.
+    """
+    xp, n = namespace(points, velocities, weights), points.shape[-2]
+    shift = _shift(beta, n, normalisation)
+    w = _weights(points, weights)
+    queries = points if V is None else points @ _symmetric(V)
+    along = velocities if V is None else velocities @ V
+    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
+    total = xp.zeros(points.shape[:-2], points.dtype)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        keys = xp.swapaxes(points, -1, -2)
+        scores = beta * (queries[..., rows, :] @ keys) + shift
+        total = total + (w[..., rows] * ((xp.exp(scores) * w[..., None, :]) * (along[..., rows, :] @ keys)).sum(-1)).sum(-1)
+    return total
+
+
+def dissipation(
+    points: Float[Array, "*batch n d"],
+    velocities: Float[Array, "*batch n d"],
+    beta: float,
+    weights: Float[Array, "*batch n"] | None = None,
+    *,
+    V: Float[Array, "d d"] | None = None,
+    law: str = "softmax",
+    normalisation: str = "measure",
+) -> Float[Array, "*batch"] | np.floating | float:
+    r"""The squared speed in the metric of which the law is the gradient flow; it equals dE/dt (minus it for the repulsive sign):
+
+    $$ \text{softmax: } \int Z |v|^2 d\mu, \qquad \text{unnormalised: } \int |v|^2 d\mu . $$
+
+    Args: as in ``energy_rate``; ``law`` is ``"softmax"`` or ``"unnormalised"`` (time as for the kernel e^{beta <x,y>}).
+
+    Raises:
+        InputError: another law.
+
+    References:
+        arXiv:2312.10794, Section 3.
+    """
+    xp = namespace(points, velocities, weights)
+    w = _weights(points, weights)
+    squared = (velocities * velocities).sum(-1)
+    shift = _shift(beta, points.shape[-2], normalisation)
+    if law == "softmax":
+        return (w * xp.exp(log_partition(points, beta, w, V=V) + shift) * squared).sum(-1)
+    if law == "unnormalised":
+        return (w * squared).sum(-1) * float(np.exp(shift))
+    raise InputError(f"law {law!r} has no known dissipation identity; choose 'softmax' or 'unnormalised'")
+
+
+def energy_gradient(
+    points: Float[Array, "n d"], beta: float, weights: Float[Array, " n"] | None = None, *, V: Float[Array, "d d"] | None = None
+) -> Float[Array, "n d"]:
+    r"""The W_2 gradient of E at the tokens: $P_{x_i} \sum_j w_j e^{\beta \langle V x_i, x_j \rangle} V x_j$, the unnormalised field.
+
+    Args: as in ``interaction_energy``.
+    """
+    xp = namespace(points, weights)
+    w = _weights(points, weights)
+    images = points if V is None else points @ _symmetric(V)
+    return tangent(points, (xp.exp(beta * (images @ points.T)) * w) @ images)
+
+
+def _shift(beta: float, n: int, normalisation: str) -> float:
+    """The logarithm of dE/dt over its value for ``"measure"``."""
+    _known(normalisation)
+    return 0.0 if normalisation in ("measure", "centred") else float(NORMALISATIONS[normalisation](beta, n) + np.log(2 * beta))
+
+
+def _known(normalisation: str) -> None:
+    if normalisation not in NORMALISATIONS:
+        raise InputError(f"normalisation {normalisation!r} is not known; choose one of {', '.join(NORMALISATIONS)}")
+
+
+def _centred(points, beta: float, weights, V):
+    """sum_ij w_i w_j expm1(b <V x_i, x_j>) / 2b, with its limit at b = 0."""
+    xp = namespace(points, weights)
+    images = points if V is None else points @ _symmetric(V)
+    if beta == 0:
+        mean = (weights[..., None] * points).sum(-2)
+        return (mean * (weights[..., None] * images).sum(-2)).sum(-1) / 2
+    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
+    total = xp.zeros(points.shape[:-2], points.dtype)
+    for start in range(0, points.shape[-2], step):
+        rows = slice(start, start + step)
+        scores = beta * (images[..., rows, :] @ xp.swapaxes(points, -1, -2))
+        total = total + (weights[..., rows] * (xp.expm1(scores) * weights[..., None, :]).sum(-1)).sum(-1)
+    return total / (2 * beta)
+
+
+def _weights(points, weights: OptionalArray) -> Array:
+    xp = namespace(points, weights)
+    return xp.full(points.shape[:-1], 1 / points.shape[-2], points.dtype) if weights is None else weights
+
+
+def _symmetric(V):
+    if isinstance(V, np.ndarray) and not np.allclose(V, V.T, rtol=0, atol=1e-12 * max(1.0, float(abs(V).max()))):
+        raise InputError("V must be symmetric for the energy to exist; the largest |V - V^T| is " + f"{abs(V - V.T).max():.3g}")
+    return V

@@ -1,0 +1,6 @@
+"""Experiments: a flow with everything that is measured on it."""
+
+from .initial import KINDS as KINDS
+from .initial import initial_measure as initial_measure
+from .simulate import Simulation as Simulation
+from .simulate import simulate as simulate

@@ -1,0 +1,54 @@
+"""Linear attention: the second moment of the measure."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+from jaxtyping import Bool, Float
+
+from .._types import Array, Matrix, Scalar, namespace
+from .pairs import About, inner_scores, masses, queries_and_keys, transform
+
+
+class Linear(eqx.Module):
+    r"""The scores themselves are the weights:
+
+    $$ A[\mu](x) = \int \beta \langle Q x, K y \rangle \, V y \, \mu(dy) = \beta V M_2 K^\top Q x, \qquad M_2 = \int y y^\top \mu(dy). $$
+
+    O(n d^2), unless a mask makes every point see another measure. In R^d it can blow up in finite time.
+
+    Args:
+        beta: a factor.
+        Q, K, V: see ``fields.pairs``.
+
+    References:
+        Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322.
+    """
+
+    beta: Scalar = 1.0
+    Q: Matrix = None
+    K: Matrix = None
+    V: Matrix = None
+
+    about: ClassVar[About] = About(
+        name="linear",
+        formula="∫ β⟨Qx,Ky⟩ Vy dμ(y)",
+        gradient="W₂ gradient ascent of (β/4) ∬ ⟨Qx,Ky⟩² dμ dμ if V = QᵀK is symmetric",
+        gaussian="yes, and every family closed under linear maps; in R^d until it blows up",
+        mean_field="classical on the sphere (Lipschitz, compact); in R^d until blow-up",
+        source="arXiv:2501.18322",
+    )
+
+    def __call__(
+        self,
+        x: Float[Array, "*batch n d"],
+        points: Float[Array, "*batch m d"],
+        weights: Float[Array, "*batch m"],
+        t: Any = 0.0,
+        seen: Bool[Array, "n m"] | None = None,
+    ) -> Float[Array, "*batch n k"]:
+        """A[mu](x)."""
+        values = transform(self.V, points, t, "V")
+        if seen is not None:
+            return (masses(weights, seen) * inner_scores(self, x, points, t)) @ values
+        queries, keys = queries_and_keys(self, x, points, t)
+        return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ (weights[..., None] * values))

@@ -1,0 +1,166 @@
+"""The loop of a flow of a field: attempt a step, accept or reject it, look at the events, save."""
+
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InputError
+from ..fields.unnormalised import overflow_remedy
+from .steps import Taken, attempt, look, noisy, speeds
+from .task import Task
+from .trajectory import Stop, Trajectory
+from .watch import Step, Watch
+
+
+class Run:
+    """One integration. The tokens are one array (N, n, d): smaller measures are filled up with atoms of mass zero, as probes are."""
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.dtype = np.dtype(task.measures[0].points.dtype)
+        single = self.dtype == np.float32
+        rtol = task.rtol if task.rtol is not None else (1e-5 if single else 1e-9)
+        atol = task.atol if task.atol is not None else (1e-6 if single else 1e-10)
+        self.tolerances = None if task.step is not None else self._array([rtol, atol])
+        self.solver = task.solver if task.solver is not None else diffrax.Dopri8()
+        if self.tolerances is not None and not isinstance(self.solver, diffrax.AbstractAdaptiveSolver):
+            raise InputError(f"solver {type(self.solver).__name__} has no error estimate; give a fixed step")
+        self.order = float(self.solver.error_order(diffrax.ODETerm(lambda t, y, args: y)) or 1)
+        # numbers of the field as arrays: other values do not compile again
+        self.field = jax.tree.map(lambda leaf: self._array(leaf) if _numeric(leaf) else leaf, task.field)
+        points, self.weights = self._stacked()
+        self.state = self.field.space.retract(points), {name: self._array(np.zeros(len(task.measures))) for name in task.rates}
+        self.t, self.stop, self.steps, self.rejected, self.drift = 0.0, None, 0, 0, 0.0
+        self.key = None if task.noise is None else task.noise.key
+        speed = self._start_speed()
+        self.h = min(task.horizon, 0.05 / (float(speed.max()) or 1.0))
+        self.watch = Watch(task, self.field, self.solver, self.state[0], speed)
+        self.pieces: list[tuple[float, float, Any]] = []
+
+    def execute(self) -> Trajectory:
+        """From time 0 to the horizon, or to where the flow stops."""
+        times, saved = [], []
+        for time in self.task.times:
+            self._advance(float(time))
+            times.append(self.t)
+            saved.append(jax.tree.map(np.asarray, self.state))
+            if self.stop is not None:
+                break
+        if self.stop is None:
+            self._advance(self.task.horizon)
+        return self._trajectory(np.array(times), saved)
+
+    def _array(self, value: Any) -> jax.Array:
+        return jnp.asarray(value, self.dtype)
+
+    def _stacked(self) -> tuple[jax.Array, jax.Array]:
+        measures = self.task.measures
+        rows = [np.concatenate([np.asarray(mu.points), p]) for mu, p in zip(measures, self.task.probes, strict=True)]
+        n = max(map(len, rows))
+        points = np.stack([np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)]) for x in rows])
+        weights = np.stack([np.concatenate([np.asarray(mu.weights), np.zeros(n - mu.size)]) for mu in measures])
+        return self._array(points), self._array(weights)
+
+    def _start_speed(self) -> np.ndarray:
+        speed = np.asarray(speeds(self.field, self.state[0], self.weights, self._array(0.0)))
+        if not np.isfinite(speed).all():
+            measure = int(np.argmin(np.isfinite(speed)))
+            raise InputError(f"the field is not finite at the start (measure {measure}): {overflow_remedy(self.field)}")
+        return speed
+
+    def _advance(self, target: float) -> None:
+        """From the present time to the target, or to where the flow stops."""
+        if self.task.step is not None and target > self.t:
+            self.h = (target - self.t) / np.ceil((target - self.t) / self.task.step * (1 - 1e-12))
+        while self.t < target and self.stop is None:
+            if self.steps + self.rejected >= self.task.max_steps:
+                self.stop = Stop.STEPS
+                return
+            h, end = self._length(target)
+            taken = self._try(h)
+            error = float(taken.error) if bool(taken.finite) else np.inf
+            if self.tolerances is not None:
+                self._adapt(h, error)
+            if error <= 1:
+                self._accept(taken, end)
+            elif self.tolerances is None:
+                self.stop = self.watch.escaped(self.t)
+            else:
+                self.rejected += 1
+                if self.h <= max(16 * np.finfo(self.dtype).eps * self.t, 1e16 * np.finfo(self.dtype).tiny):
+                    self.stop = self.watch.gave_up(self.t, finite=bool(taken.finite))
+
+    def _length(self, target: float) -> tuple[float, float]:
+        """The length of the next step and its end; two equal steps rather than a long one and a tiny one."""
+        left = target - self.t
+        if left <= self.h * (1 + 1e-9):
+            return left, target
+        h = left / 2 if self.tolerances is not None and left < 2 * self.h else self.h
+        return h, self.t + h
+
+    def _try(self, length: float) -> Taken:
+        # as arrays: numbers of Python would be compiled in
+        t, h, noise = self._array(self.t), self._array(length), self.task.noise
+        if noise is not None:
+            self.key, key = jax.random.split(self.key)  # type: ignore[arg-type]
+            return noisy(self.field, self._array(noise.kappa), noise.heun, self.state, self.weights, t, h, key)
+        return attempt(self.field, self.solver, self.task.rates, self.state, self.weights, t, h, self.tolerances)
+
+    def _adapt(self, h: float, error: float) -> None:
+        """The next step: by the error, at least a fifth (after overflow a tenth) and at most five times the last one."""
+        factor = 0.1 if not np.isfinite(error) else float(np.clip(0.9 * max(error, 1e-16) ** (-1 / self.order), 0.2, 5.0))
+        if error > 1:
+            self.h = h * min(factor, 0.9)
+        else:  # a step that was cut short for a saved time says little about longer ones
+            self.h = max(self.h, h * factor) if h < self.h else h * factor
+
+    def _accept(self, taken: Taken, end: float) -> None:
+        step = Step(self.t, end, self.state[0], taken.state[0], np.asarray(taken.speed), taken.dense)
+        self.state, self.t, self.steps = taken.state, end, self.steps + 1
+        self.drift = max(self.drift, float(taken.drift))
+        if self.task.dense:
+            self.pieces.append((step.start, step.end, taken.dense))
+        self.stop = self.watch.after(step)
+        if self.task.progress:
+            self.task.progress(self.t)
+
+    def _trajectory(self, times: np.ndarray, saved: list) -> Trajectory:
+        task, points, probes = self.task, [], []
+        for i, (mu, p) in enumerate(zip(task.measures, task.probes, strict=True)):
+            path = np.stack([x[i] for x, _ in saved])
+            points.append(path[:, : mu.size])
+            probes.append(path[:, mu.size : mu.size + len(p)])
+        quantities = {
+            name: np.array([[f(x, np.asarray(mu.weights)) for x in path] for path, mu in zip(points, task.measures, strict=True)])
+            for name, f in task.quantities.items()
+        }
+        return Trajectory(
+            times=times,
+            points=points,
+            probes=probes,
+            starts=task.measures,
+            stop=self.stop or Stop.HORIZON,
+            steps=self.steps,
+            rejected=self.rejected,
+            drift=self.drift,
+            happenings=sorted(self.watch.happenings, key=lambda h: h.time),
+            quantities=quantities,
+            integrals={name: np.stack([sums[name] for _, sums in saved], axis=1) for name in task.rates},
+            dense=self._between if task.dense else None,
+        )
+
+    def _between(self, t: float) -> list[np.ndarray]:
+        start, end, dense = self.pieces[min(int(np.searchsorted([end for _, end, _ in self.pieces], t)), len(self.pieces) - 1)]
+        with jax.enable_x64(True):
+            x = np.asarray(look(self.field, self.solver, dense, *self._array([start, end, t])))
+        return [x[i, : mu.size] for i, mu in enumerate(self.task.measures)]
+
+
+def _numeric(leaf: Any) -> bool:
+    """Whether a leaf of a field is a real number or an array of them."""
+    if isinstance(leaf, np.ndarray | jax.Array):
+        return bool(np.issubdtype(leaf.dtype, np.floating) or np.issubdtype(leaf.dtype, np.integer))
+    return isinstance(leaf, float | int) and not isinstance(leaf, bool)

@@ -1,0 +1,81 @@
+"""One step of a flow of a field, compiled: deterministic with an error estimate, or with noise."""
+
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..geometry import Sphere, exp, norm, tangent
+
+
+class Taken(NamedTuple):
+    """An attempt: the state after it, its error in units of the tolerance, whether all is finite, how far it left the sphere, the speed
+    of the fastest token of each measure, and what the interpolant needs."""
+
+    state: Any
+    error: Any
+    finite: Any
+    drift: Any
+    speed: Any
+    dense: Any
+
+
+@eqx.filter_jit
+def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
+    """One step from t to t + h of tokens (N, n, d) and of the integrals of the rates, (N,) each.
+
+    ``tolerances`` are (rtol, atol), or None if no error is asked for.
+    """
+
+    def slope(time, y, _):
+        v = field(y[0], y[0], weights, time)
+        return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
+
+    term = diffrax.ODETerm(slope)
+    memory = solver.init(term, t, t + h, state, None)
+    (x, sums), error, dense, _, _ = solver.step(term, t, t + h, state, None, memory, made_jump=True)
+    scaled = jnp.asarray(0.0, x.dtype)
+    if tolerances is not None:
+        rtol, atol = tolerances
+        pairs = zip(jax.tree.leaves(error), jax.tree.leaves(state), jax.tree.leaves((x, sums)), strict=True)
+        scaled = jnp.max(jnp.stack([jnp.max(abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b)))) for e, a, b in pairs]))
+    return _taken(field, x, sums, scaled, weights, t + h, dense)
+
+
+@eqx.filter_jit
+def noisy(field, kappa, heun, state, weights, t, h, key) -> Taken:
+    """One step of dX = v dt + sqrt(2/kappa) dW."""
+    x = state[0]
+    kick = jnp.sqrt(2 * h / kappa) * jax.random.normal(key, x.shape, x.dtype)
+
+    def push(y, time):
+        return h * field(y, y, weights, time) + (tangent(y, kick) if isinstance(field.space, Sphere) else kick)
+
+    first = push(x, t)
+    if heun:
+        y = x + (first + push(field.space.retract(x + first), t + h)) / 2
+    else:
+        y = exp(x, first) if isinstance(field.space, Sphere) else x + first
+    return _taken(field, y, {}, jnp.asarray(0.0, x.dtype), weights, t + h, None)
+
+
+def _taken(field, x, sums, error, weights, t, dense) -> Taken:
+    y = field.space.retract(x)
+    v = field(y, y, weights, t)
+    finite = jnp.isfinite(y).all() & jnp.isfinite(v).all() & jnp.isfinite(error)
+    drift = jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
+    return Taken((y, sums), error, finite, drift, norm(v)[..., 0].max(-1), dense)
+
+
+@eqx.filter_jit
+def look(field, solver, dense, t0, t1, t):
+    """The tokens at time t inside a step, by the solver's interpolant, back in the space."""
+    return field.space.retract(solver.interpolation_cls(t0=t0, t1=t1, **dense).evaluate(t)[0])
+
+
+@eqx.filter_jit
+def speeds(field, x, weights, t):
+    """The fastest token of each measure, shape (N,)."""
+    return norm(field(x, x, weights, t))[..., 0].max(-1)

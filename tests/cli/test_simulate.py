@@ -1,0 +1,216 @@
+"""``measureformer simulate``: what it writes, what it refuses, when it is not content."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from measureformer import Clouds, flow, read_clouds, write_clouds
+from measureformer.experiments import initial_measure
+from measureformer.fields import LAWS, ParticleField, Softmax
+
+KEYS = {"energy_initial", "energy_final", "energy_monotone", "clusters", "max_norm_error", "steps", "kernel", "wall_s", "versions"}
+MINIMAL = """
+[measure]
+kind = "uniform"
+n = 16
+d = 3
+seed = 0
+[field]
+law = "softmax"
+beta = 4.0
+geometry = "sphere"
+[flow]
+horizon = 2.0
+saves = 5
+"""
+QUIET = "[output]\nfigures = false\nanimation = false\n"
+
+
+@pytest.fixture
+def simulate(cli, tmp_path):
+    """Writes a configuration and runs it; the run is in ``tmp_path / "run"``."""
+
+    def run(text: str, *more: object, out="run"):
+        path = tmp_path / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        return cli("simulate", path, "--out", tmp_path / out, *more)
+
+    return run
+
+
+def summary(tmp_path, out="run"):
+    return json.loads((tmp_path / out / "summary.json").read_text())
+
+
+def test_the_contract(simulate, tmp_path):
+    done = simulate(MINIMAL, "--json")
+    assert (done.code, done.err) == (0, ""), done
+    found = summary(tmp_path)
+    assert KEYS <= set(found) and KEYS <= set(json.loads(done.out))
+    assert found["energy_monotone"] is True and found["energy_final"] > found["energy_initial"]
+    assert found["max_norm_error"] <= 4e-16 and found["steps"] > 0 and isinstance(found["clusters"], int)
+    mu = initial_measure("uniform", 16, 3, seed=0)
+    x = mu.points
+    assert abs(found["energy_initial"] - np.exp(4 * x @ x.T).mean() / 8) < 1e-12
+    expected = flow(ParticleField(Softmax(4.0)), mu, 2.0, saveat=5)
+    final = read_clouds(tmp_path / "run" / "final.npz")
+    np.testing.assert_allclose(final.points, expected.points[0][-1], atol=1e-12)
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        np.testing.assert_allclose(saved["times"], np.linspace(0, 2, 6))
+        np.testing.assert_allclose(saved["points"], expected.points[0], atol=1e-12)
+    assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} == {"tokens.png", "energy.png", "cosines.png"}
+    page = (tmp_path / "run" / "animation.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|src=|href=", page)
+    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
+    np.testing.assert_allclose(data["paths"][0][-1], final.points, atol=6e-5)
+
+
+def test_a_run_is_not_overwritten_and_the_seed_decides(simulate, tmp_path):
+    assert simulate(MINIMAL + QUIET, "--seed", 3).code == 0
+    first = read_clouds(tmp_path / "run" / "final.npz").points
+    done = simulate(MINIMAL + QUIET)
+    assert done.code == 2 and "holds another run" in done.err and "--force" in done.err
+    assert simulate(MINIMAL + QUIET, "--seed", 3, "--force").code == 0
+    np.testing.assert_array_equal(read_clouds(tmp_path / "run" / "final.npz").points, first)
+    assert summary(tmp_path)["seed"] == 3
+    assert simulate(MINIMAL.replace("seed = 0", "seed = 3") + QUIET, out="other").code == 0
+    np.testing.assert_array_equal(read_clouds(tmp_path / "other" / "final.npz").points, first)
+    assert simulate(MINIMAL + QUIET, "--force").code == 0
+    assert abs(read_clouds(tmp_path / "run" / "final.npz").points - first).max() > 1e-3
+
+
+@pytest.mark.parametrize("law", [name for name in LAWS if name != "multi-head"])
+def test_every_law_of_the_table_runs(simulate, tmp_path, law):
+    text = MINIMAL.replace('"softmax"', f'"{law}"').replace("horizon = 2.0", "horizon = 0.5") + QUIET
+    if law == "hardmax":
+        text = text.replace("beta = 4.0\n", "").replace("saves = 5", "saves = 5\nstep = 0.05")
+    done = simulate(text)
+    assert done.code == 0, done
+    assert summary(tmp_path)["time"] == 0.5 and summary(tmp_path)["max_norm_error"] <= 4e-16
+
+
+def test_heads_masks_perceptron_and_matrices(simulate, tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "Q.npy", rng.normal(size=(2, 3)))
+    text = """
+[measure]
+n = 8
+[field]
+law = "multi-head"
+mask = "causal"
+scale = -0.5
+heads = [{law = "softmax", beta = 2.0, Q = "Q.npy", K = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]}, {law = "unnormalised", time = "peak"}]
+perceptron = {W = [[1.0], [0.0], [0.0]], b = [0.3]}
+[flow]
+horizon = 1.0
+"""
+    assert simulate(text + QUIET).code == 0
+    assert not summary(tmp_path)["energy"]["gradient_flow"]
+
+
+def test_repulsion_and_the_audit_of_the_energy(simulate, tmp_path):
+    text = MINIMAL.replace("beta = 4.0", "beta = 4.0\nscale = -1.0").replace("saves = 5", "saves = 5\naudit = true")
+    assert simulate(text + QUIET).code == 0
+    found = summary(tmp_path)
+    assert found["energy_monotone"] and found["energy"]["direction"] == "falls"
+    assert found["energy_final"] < found["energy_initial"] and found["energy"]["identity_defect"] < 1e-7
+
+
+def test_several_measures_from_a_file_merges_and_parquet(simulate, tmp_path):
+    import pyarrow.parquet as pq
+
+    mus = {"a": initial_measure("uniform", 6, 3, seed=1), "b": initial_measure("cap", 9, 3, seed=2, scale=0.3)}
+    write_clouds(tmp_path / "clouds.csv", Clouds.from_measures(mus))
+    text = '[measure]\nfile = "clouds.csv"\n[field]\nbeta = 1.0\n[flow]\nhorizon = 20.0\nsaves = 4\nmerges = true\nconverged = 1e-6\n'
+    done = simulate(text + QUIET + 'trajectory = "parquet"\n')
+    assert done.code == 0, done
+    found = summary(tmp_path)
+    assert [m["label"] for m in found["measures"]] == ["a", "b"] and found["clusters"] == 2
+    assert {e["kind"] for e in found["events"]} >= {"merged"}
+    table = pq.read_table(tmp_path / "run" / "trajectory.parquet").to_pydict()
+    assert len(table["time"]) == 5 * 15 and set(table["measure"]) == {"a", "b"}
+
+
+def test_noise_is_reproducible(simulate, tmp_path):
+    text = MINIMAL.replace("saves = 5", "saves = 5\nkappa = 50.0\nstep = 0.02") + QUIET
+    assert simulate(text).code == 0 and simulate(text, out="again").code == 0 and simulate(text, "--seed", 1, out="other").code == 0
+    points = [read_clouds(tmp_path / out / "final.npz").points for out in ("run", "again", "other")]
+    np.testing.assert_array_equal(points[0], points[1])
+    assert abs(points[0] - points[2]).max() > 1e-2
+
+
+def test_blow_up_is_no_success_and_keeps_what_was_computed(simulate, tmp_path):
+    text = """
+[measure]
+kind = "normal"
+n = 5
+d = 2
+[field]
+law = "linear"
+geometry = "euclidean"
+[flow]
+horizon = 50.0
+saves = 500
+"""
+    done = simulate(text)
+    assert done.code == 3
+    assert "infinity in finite time" in done.out and "blow-up at t =" in done.out
+    found = summary(tmp_path)
+    (event,) = found["events"]
+    assert found["stop"] == "blow_up" and event["kind"] == "blow-up" and abs(event["value"] / found["time"] - 1) < 1e-3
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        assert 2 <= len(saved["times"]) < 501 and np.isfinite(saved["points"]).all()
+
+
+def test_the_limit_of_steps_is_no_success(simulate, tmp_path):
+    done = simulate(MINIMAL.replace("saves = 5", "saves = 5\nmax_steps = 3") + QUIET)
+    assert done.code == 3 and "limit of steps" in done.out and summary(tmp_path)["stop"] == "steps"
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (("[flow]", "[flow]\nhorzon = 1.0"), r"no key flow\.horzon; did you mean 'horizon'"),
+    (("[measure]", "[mesure]"), r"no key mesure; did you mean 'measure'"),
+    (('"softmax"', '"sofmax"'), r"field\.law = 'sofmax': there is no such law; did you mean 'softmax'"),
+    (('"softmax"', '"xyz"'), r"field\.law = 'xyz': .*there are softmax, unnormalised"),
+    (("beta =", "betta ="), r"field\.betta: the law 'softmax' has no such parameter; did you mean 'beta'"),
+    (("beta = 4.0", "beta = 4.0\neps = 1.0"), r"field\.eps: the law 'softmax' has no such parameter"),
+    (("beta = 4.0", 'beta = "hot"'), r"field\.beta = 'hot' must be a finite number"),
+    (("beta = 4.0", "Q = [[1.0, 2.0], [3.0]]"), r"field\.Q must be a list of rows of equal length"),
+    (("beta = 4.0", "Q = [[1.0, 2.0]]"), r"Q has shape \(1, 2\).*dimension 3"),
+    (("beta = 4.0", "V = [[1.0, 0.0, 0.0]]"), r"V must be square"),
+    (("beta = 4.0", 'Q = "none.npy"'), r"field\.Q = 'none\.npy': the file cannot be read"),
+    (('"sphere"', '"spere"'), r"field\.geometry = 'spere': input should be 'sphere', 'euclidean' or 'rescaled'"),
+    (("n = 16", "n = 0"), r"measure\.n = 0: input should be greater than or equal to 1"),
+    (("horizon = 2.0", "horizon = -2.0"), r"flow\.horizon = -2\.0: input should be greater than 0"),
+    (("horizon = 2.0\n", ""), r"flow\.horizon is missing"),
+    (('"uniform"', '"normal"'), r"measure\.kind = 'normal' is not on the sphere"),
+    (('"uniform"', '"orthonormal"'), r"no n = 16 orthonormal tokens in dimension d = 3"),
+    (("saves = 5", "kappa = 1.0"), r"flow\.kappa \(noise\) needs flow\.step"),
+    (('"softmax"\nbeta = 4.0', '"unnormalised"\nbeta = 800.0'), r"overflow at beta = 800; take the time unit TimeUnit\.PEAK"),
+    (('"softmax"\nbeta = 4.0', '"unnormalised"\ntime = "pek"'), r"field\.time = 'pek': did you mean 'peak'"),
+    (("[flow]", "[flow"), r"is not TOML"),
+])  # fmt: skip
+def test_bad_configurations_are_refused_by_key(simulate, tmp_path, change, message):
+    done = simulate(MINIMAL.replace(*change))
+    assert (done.code, done.out) == (2, ""), done
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
+    assert re.search(message, done.err), done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_file(cli, tmp_path):
+    done = cli("simulate", tmp_path / "none.toml", "--out", tmp_path / "run")
+    assert done.code == 2 and "there is no such file" in done.err
+
+
+@pytest.mark.slow
+def test_a_thousand_tokens_in_twenty_seconds(process, tmp_path):
+    """n = 1000, d = 3, beta = 4, T = 10, with figures and start-up."""
+    import time
+
+    (tmp_path / "config.toml").write_text(MINIMAL.replace("n = 16", "n = 1000").replace("horizon = 2.0", "horizon = 10.0"))
+    start = time.perf_counter()
+    done = process("simulate", tmp_path / "config.toml", "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.code == 0 and time.perf_counter() - start < 20
