@@ -70,7 +70,7 @@ def test_equal_means_and_equal_second_moments():
 
 
 def test_eight_measures_on_the_sphere():
-    """N = 8, d = 3: along one direction eight means are too close for samples of 2000; in lanes they are not."""
+    """N = 8, d = 3: eight means in the plane, told apart by as wide gaps as there are."""
     rng = np.random.default_rng(3)
     centers = [normalize(np.eye(3)[0] + 0.4 * normalize(rng.normal(size=3))) for _ in range(8)]
     goals = [normalize(-np.eye(3)[0] + 0.9 * normalize(rng.normal(size=3))) for _ in range(8)]
@@ -79,7 +79,6 @@ def test_eight_measures_on_the_sphere():
         return [[Empirical(cap(c, 0.7, 2000, rng)) for c in side] for side in (centers, goals)]
 
     result = interpolate(*sample(), eps=0.14)
-    assert "lanes" in result.schedule.segments_by_phase()
     assert max(fresh_distances(result, *sample())) <= 0.14
 
 

@@ -47,11 +47,12 @@ def bend(measures: Sequence[Empirical], kept: Sequence[np.ndarray], chart: Gnomo
     for quantile in _LEVELS:
         levels = np.quantile(np.concatenate(heights), quantile, axis=0)
         bent = [np.maximum(h - levels, 0) for h in heights]
-        slopes = _FARTHEST / np.concatenate(bent).max(axis=0)
+        highest = np.concatenate(bent).max(axis=0)
+        slopes = np.where(highest > 0, _FARTHEST / np.where(highest > 0, highest, 1), 0)
         after = [x @ r.T + slopes * f for x, f in zip(xi, bent, strict=True)]
         means = np.array([w @ y for w, y in zip(weights, after, strict=True)])
         noise = np.array([(w**2) @ (y - w @ y) ** 2 for w, y in zip(weights, after, strict=True)])
-        clear = (np.abs(means[first] - means[second]) / np.sqrt(noise[first] + noise[second])).min(axis=0)
+        clear = (np.abs(means[first] - means[second]) / np.sqrt(noise[first] + noise[second] + 1e-300)).min(axis=0)
         if clear.max() > widest:
             k = int(clear.argmax())
             best, widest = (k, float(levels[k]), float(slopes[k])), float(clear[k])

@@ -86,7 +86,7 @@ def gather(
         if step == 0:  # clusters shrink, and what their means are off does not
             scatter = [((w**2)[:, None] * (x - w @ x)).T @ (x - w @ x) for x, w in zip(xi, weights, strict=True)]
         means = np.array([w @ x for w, x in zip(weights, xi, strict=True)])
-        if size > smallest or _closest(means) < 2 * size:
+        if size > smallest or _closest(means) < 6 * size:
             continue
         lanes = best_lanes(means, seed=seed)
         spread, clear = _in_line(chart, lanes, xi, width)

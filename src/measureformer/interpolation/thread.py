@@ -1,6 +1,6 @@
 """Thread: the gathered measures are spun into one line of the chart, cut into slabs, and the slabs carried to their places."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from .bend import bend
 from .gather import NARROW, Gathered, gather, recentre
 from .give_up import CLEAR, opening
 from .heights import best_direction, smallest_gap, spread
-from .hemisphere import Route, boost_segment, concentric_route
+from .hemisphere import Route, boost_segment, concentric_route, route
 from .hinge import hinges
 from .match import Matching
 from .plan import Attention
@@ -78,9 +78,10 @@ def spin(
         None if the measures cannot be gathered or some cut would be too narrow for float64.
     """
     kept = [p.kept for p in pairs]
-    start, entered, way = _enter(pairs, kept, cells, width, seed)
-    chart = GnomonicChart(way.pole)
     alone = all(q.measure.size == 1 for q in cells)
+    # whole measures need no proportions, and the shortest way will do
+    start, entered, way = _enter(pairs, kept, cells, width, route if alone else concentric_route, seed)
+    chart = GnomonicChart(way.pole)
     options = {"width": width, "layers": layers, "smallest": eps / 8 if alone else np.inf, "seed": seed}
     gathered = gather(entered, kept, chart, **options)
     sampled = any(q.error for q in cells)
@@ -125,13 +126,13 @@ def spin(
 
 
 def _enter(
-    pairs: Sequence[Pair], kept: list[np.ndarray], cells: Sequence[Quantisation], width: int, seed: int
+    pairs: Sequence[Pair], kept: list[np.ndarray], cells: Sequence[Quantisation], width: int, find_route: Callable[..., Route], seed: int
 ) -> tuple[list[Segment], list[Empirical], Route]:
     """Boosts that bring all kept atoms into the standard cap of the route's pole, and all atoms after them."""
     hole = pairs[0].hole
     start = [] if hole is None else [boost_segment(opening(hole), width, CLEAR)]
     opened = flow(Schedule(start), [p.source for p in pairs]).measures
-    way = concentric_route(
+    way = find_route(
         np.concatenate([mu.points[k] for mu, k in zip(opened, kept, strict=True)]),
         np.concatenate([q.measure.points for q in cells]),
         seed=seed,
