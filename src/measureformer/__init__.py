@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import data as data
     from . import diagnostics as diagnostics
+    from . import dynamics as dynamics
     from . import experiments as experiments
     from . import export as export
     from . import fields as fields
@@ -65,6 +66,7 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = (
     "data",
     "diagnostics",
+    "dynamics",
     "experiments",
     "export",
     "fields",
@@ -75,19 +77,7 @@ _MODULES = (
     "schedule",
     "transport",
 )
-    "data",
-    "diagnostics",
-    "experiments",
-    "export",
-    "fields",
-    "flows",
-    "geometry",
-    "interpolation",
-    "measures",
-    "schedule",
-    "transport",
-)
-__all__ = [*_MODULE_OF, "data", "diagnostics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
+__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,8 @@ class Hemisphere(NamedTuple):
     """The outcome of the test, with its witness.
 
     ``inside``: whether the tokens lie in an open hemisphere. If so ``pole`` (d,) is a unit vector with <x_i, pole> >= ``margin`` > 0 for
-    all i, and the margin was computed from it. If not, ``balance`` (n,) >= 0 has sum 1 and |sum_i balance_i x_i| = ``residual`` is zero up to
-    rounding: the origin is in the convex hull.
+    all i, and the margin was computed from it. If not, ``balance`` (n,) >= 0 has sum 1, and |sum_i balance_i x_i| = ``residual`` is zero
+    up to rounding: the origin is in the convex hull.
     """
 
     inside: bool
