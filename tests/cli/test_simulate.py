@@ -110,6 +110,27 @@ horizon = 1.0
     assert not summary(tmp_path)["energy"]["gradient_flow"]
 
 
+def test_rescaled_coordinates(simulate, tmp_path):
+    text = """
+[measure]
+kind = "cube"
+scale = 5.0
+n = 20
+d = 2
+[field]
+law = "softmax"
+geometry = "rescaled"
+V = [[1.0, 0.2], [0.0, 0.6]]
+[flow]
+horizon = 3.0
+"""
+    assert simulate(text).code == 0
+    found = summary(tmp_path)
+    assert found["max_norm_error"] is None and found["time"] == 3.0
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        assert abs(saved["points"]).max() < 8  # tokens grow like e^t, their coordinates do not
+
+
 def test_repulsion_and_the_audit_of_the_energy(simulate, tmp_path):
     text = MINIMAL.replace("beta = 4.0", "beta = 4.0\nscale = -1.0").replace("saves = 5", "saves = 5\naudit = true")
     assert simulate(text + QUIET).code == 0
