@@ -22,7 +22,7 @@ _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class MeasureTable(_Table):
@@ -40,7 +40,7 @@ class MeasureTable(_Table):
 class FieldTable(_Table):
     """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     law: str = "softmax"
     geometry: Literal["sphere", "euclidean", "rescaled"] = "sphere"
