@@ -254,7 +254,7 @@ def _options(config: Config, origin: str) -> dict[str, Any]:
         events.append(Converged(table.converged))
     if table.merges:
         angle = config.output.angle
-        events.append(Jump("merged", lambda x, w: _count(x, w, angle)))
+        events.append(Jump("clusters", lambda x, w: _count(x, w, angle)))
     return {**options, "events": events}
 
 
