@@ -104,7 +104,9 @@ def _draw_series(ax: Any, series: Series, theme: Theme) -> None:
     x, y = np.asarray(series.x, float), np.asarray(series.y, float)
     label = series.label or None
     if series.look == "dots":
-        ax.plot(x, y, "o", color=color, markersize=4.5 if x.size < 300 else 2, markeredgecolor=theme.paper, markeredgewidth=0.3, label=label)
+        ax.plot(
+            x, y, "o", color=color, markersize=4.5 if x.size < 300 else 2, markeredgecolor=theme.paper, markeredgewidth=0.3, label=label
+        )
     elif series.look == "band":
         ax.fill_between(x, y, np.asarray(series.top, float), color=color, alpha=0.22, linewidth=0, label=label)
     else:
@@ -147,7 +149,12 @@ def _body(page: Page, pictures: list[str]) -> str:
     rows = [("", [text(cell) for cell in row]) for row in page.parameters]
     parts += ["<h2>Parameters</h2>", table(["parameter", "authors", "here", "why"], rows, words=4)]
     if page.defects:
-        parts += ["<h2>Known defects of the published figure and its script</h2>", "<ul>", *(f"<li>{text(d)}</li>" for d in page.defects), "</ul>"]
+        parts += [
+            "<h2>Known defects of the published figure and its script</h2>",
+            "<ul>",
+            *(f"<li>{text(d)}</li>" for d in page.defects),
+            "</ul>",
+        ]
     files = ", ".join(f"tables/{sheet.name}.csv" for sheet in page.tables)
     return "\n".join([*parts, f"<footer><p>Numbers: {text(files or 'summary.json')}. Made with measureformer.</p></footer>"])
 

@@ -24,8 +24,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve or points. ``look`` is "line", "thin", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts from 0,
-    -1 is ink."""
+    """A curve or points. ``look`` is "line", "thin", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts
+    from 0, and -1 is ink."""
 
     x: Any
     y: Any
