@@ -97,7 +97,7 @@ def plan_compact(task: Sequence[Pair], *, eps: float, width: int | None = None, 
     notes = notes_of(matching, left) + clearing_notes(pairs)
     sources = [p.source for p in pairs]
     single = _single_precision_error(network, sources, kept, places, layer_matching.order)
-    if single > max(eps, _GOOD_SINGLE) and sum(map(len, places)) <= _MOST_LOOSENED:
+    if single > max(eps / 3, _GOOD_SINGLE) and sum(map(len, places)) <= _MOST_LOOSENED:
         loose = match(layer_moved, places, weights, loosen=LOOSEN, width=width, eps=left, seed=seed)
         other = network_of(loose)
         better = _single_precision_error(other, sources, kept, places, loose.order)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .cost import geodesic_cost
+from .few_columns import few_columns
 
 # Two sums of weights that differ by less than this are equal: weights are known up to rounding only.
 MASS_TOLERANCE = 1e-12
@@ -16,6 +17,8 @@ MASS_TOLERANCE = 1e-12
 MAX_PAIRS = 25_000_000
 # The network simplex stops after this many pivots; what it has then is a coupling, but perhaps not the best one.
 _MAX_PIVOTS = 100_000_000
+# With so many times more rows than columns, and so many pairs, ``few_columns`` solves small problems instead.
+_MANY, _SIMPLE = 50, 100_000
 
 
 class Coupling(NamedTuple):
@@ -89,6 +92,11 @@ def _solve(cost: Float[np.ndarray, "n m"], a: Float[np.ndarray, " n"], b: Float[
 
         rows, cols = linear_sum_assignment(cost)
         return Coupling(rows, cols, a.astype(float)), "assignment"
+    if len(a) >= _MANY * len(b) and cost.size > _SIMPLE:
+        plan = few_columns(cost, a, b, _priced)
+        if plan is not None:
+            rows, cols = np.nonzero(plan)
+            return Coupling(rows, cols, plan[rows, cols]), "network simplex"
     from ot.lp import emd
 
     with warnings.catch_warnings():
@@ -100,6 +108,16 @@ def _solve(cost: Float[np.ndarray, "n m"], a: Float[np.ndarray, " n"], b: Float[
     rows, cols = np.nonzero(plan)
     method = "network simplex" if log["warning"] is None else "upper bound: network simplex, stopped early"
     return Coupling(rows, cols, plan[rows, cols]), method
+
+
+def _priced(cost: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The plan and the prices of the columns (dual variables), by network simplex; None if it failed."""
+    from ot.lp import emd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan, log = emd(a, b, cost, numItermax=_MAX_PIVOTS, log=True, center_dual=False, check_marginals=False)
+    return None if log["warning"] is not None else (np.asarray(plan), np.asarray(log["v"]))
 
 
 def short_coupling(
