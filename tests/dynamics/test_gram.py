@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from measureformer import InputError, TransformerField
 from measureformer.diagnostics import energy_gradient, gram_cosines, harmonic_power
-from measureformer.dynamics import equiangular, gram_flow, gram_layer, gram_layers, gram_rate, sample_gram
+from measureformer.dynamics import equiangular, equiangular_rate, gram_flow, gram_layer, gram_layers, gram_rate, sample_gram
 from measureformer.fields import attention
 from measureformer.flows import integrate_ode
 from measureformer.geometry import normalize
@@ -55,6 +55,20 @@ def test_group_17_permutations_and_rotations(seed):
     G = gram_layer(x @ x.T, 2.0, 0.3)
     y = (x @ Q)[order]
     np.testing.assert_allclose(gram_layer(y @ y.T, 2.0, 0.3), G[np.ix_(order, order)], atol=1e-14)
+
+
+@pytest.mark.parametrize("law", ["softmax", "peak"])
+def test_group_16_repelled_tokens_reach_the_simplex(law):
+    """Five tokens of R^4: all inner products -> -1/4, at the rate of 4.1."""
+    n, beta = 5, 1.0
+    start = sample_gram(np.random.default_rng(16), n, 4)
+    ends = [gram_flow(start, beta, t, law=law, sign=-1.0)[np.triu_indices(n, 1)] for t in (50.0, 54.0)]
+    np.testing.assert_allclose(ends[1], -1 / 4, atol=1e-5 if law == "softmax" else 1e-2)
+    if law == "softmax":
+        rate = 2 * n * np.exp(-beta / (n - 1)) / (np.exp(beta) + (n - 1) * np.exp(-beta / (n - 1)))
+        assert equiangular_rate(-1 / 4 + 1e-7, beta, n, sign=-1.0) / 1e-7 == pytest.approx(-rate, rel=1e-5)
+        # other perturbations of the simplex are slower than the equiangular one
+        assert 0 < np.log(abs(ends[0] + 1 / 4).max() / abs(ends[1] + 1 / 4).max()) / 4 < rate
 
 
 def test_group_17_batches_and_equiangular_tokens():
@@ -131,7 +145,7 @@ def test_group_15_one_row_of_the_table():
 def test_group_15_table(d, beta):
     share, error = fraction(d, beta, 512, [5.0, 10.0, 20.0, 30.0], seed=1)
     printed_error = error / np.sqrt(2)
-    assert np.all(abs(share - TABLE[d, beta]) < 3 * np.hypot(error, printed_error) + 6e-4)
+    assert np.all(abs(share - TABLE[d, beta]) < 3 * np.maximum(np.hypot(error, printed_error), 1e-3) + 5e-4)
 
 
 @pytest.mark.slow

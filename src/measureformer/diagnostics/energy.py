@@ -38,6 +38,7 @@ def interaction_energy(
     | ``"unit"`` | $S / e^\beta$, in (0, 1] on the sphere; clusters far apart give the sum of their masses squared | 2410.06833, figures |
     | ``"centred"`` | $(S - 1) / 2\beta$, which tends to $\frac12 \langle V m, m \rangle$, m the mean, as beta -> 0 | |
 
+    At beta = 0 the energy of Appendix A of 2312.10794, $n^{-1} \sum_{ij} \langle x_i, x_j \rangle$, is 2n times ``"centred"``.
     Scores are shifted by their maximum, so that nothing overflows before the result does; memory is O(n) for each measure.
 
     Args:

@@ -41,6 +41,8 @@ from .pair import merge_time_asymptotic as merge_time_asymptotic
 from .pair import pair_cosine as pair_cosine
 from .pair import pair_rate as pair_rate
 from .pair import pair_time as pair_time
+from .pairing import Pairing as Pairing
+from .pairing import pairing_limit as pairing_limit
 from .polygon import interaction_slope as interaction_slope
 from .polygon import polygon_rates as polygon_rates
 from .schemes import contraction_clock as contraction_clock

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnostics import interaction_energy
 from ..diagnostics.clusters import components
 from ..errors import InputError
 from ..geometry import norm, normalize
@@ -95,7 +94,7 @@ def coarsen(
         beta: inverse temperature, positive.
         horizon: time at which to stop; inf is allowed where everything merges.
         law: ``"softmax"``, ``"unnormalised"`` or ``"peak"``, see ``known_law`` (time runs with the law's clock).
-        angle: two clusters have merged when two of their atoms are closer than this (radians; 0.0447, cosine 0.999).
+        angle: two clusters have merged, for good, once two of their atoms were closer than this (radians; 0.0447 has cosine 0.999).
         tol: two atoms become one when closer than this (radians), from 1e-7 to ``angle``.
         rtol, atol: local tolerances for coordinates.
         max_steps: accepted steps at most; ``complete`` is False if they did not suffice.
@@ -160,8 +159,16 @@ class _Run:
         scale[-1] = atol * min(self.time or float(self.slope(0.0, state)[-1]), self.horizon)  # at first, the time for a unit of length
         return DOP853(self.slope, 0.0, state, np.inf, rtol=rtol, atol=scale, max_step=_STRIDE)
 
+    def kernel(self, u: np.ndarray) -> np.ndarray:
+        """w_j e^{beta (<x_i, x_j> - 1)}."""
+        return np.exp(self.beta * np.minimum(u @ u.T - 1, 0)) * self.w
+
+    def energy(self, u: np.ndarray) -> float:
+        """Normalisation ``"unit"``."""
+        return float(self.w @ self.kernel(u).sum(1))
+
     def velocity(self, u: np.ndarray) -> np.ndarray:
-        kernel = np.exp(self.beta * np.minimum(u @ u.T - 1, 0)) * self.w
+        kernel = self.kernel(u)
         others = kernel.copy()
         np.fill_diagonal(others, 0)
         v = others @ u
@@ -199,6 +206,8 @@ class _Run:
 
     def fuse(self) -> bool:
         """Atoms in contact become one; whether there were any."""
+        if len(self.w) == 1 or self.gap(self.x, ~np.eye(len(self.w), dtype=bool), self.contact) > 0:
+            return False
         labels = components(self.x, self.contact)
         k = int(labels.max()) + 1
         if k == len(self.w):
@@ -214,9 +223,6 @@ class _Run:
         self.time = time
         self.records.append((time, self.energy(self.x), len(self.w), length))
 
-    def energy(self, x: np.ndarray) -> float:
-        return float(interaction_energy(x, self.beta, self.w, normalisation="unit"))
-
     def note_merges(self, path: Any, begin: float, end: float) -> None:
         """Every first contact of two clusters between two points of a path, in their order."""
 
@@ -224,18 +230,14 @@ class _Run:
             return normalize(path(s)[:-2].reshape(self.x.shape))
 
         last = at(end)
-        labels = components(last, self.reach)
-        if np.array_equal(labels, self.cluster):
-            return
         while (apart := self.cluster[:, None] != self.cluster).any() and self.gap(last, apart) <= 0:
             if self.gap(at(begin), apart) > 0:
                 begin = _zero(lambda s, apart=apart: self.gap(at(s), apart), begin, end)
             self.join(at(begin), apart, float(path(begin)[-1]))
-        self.cluster = labels
 
-    def gap(self, x: np.ndarray, apart: np.ndarray) -> float:
-        """The least squared chord between two clusters, less the squared reach."""
-        return float(2 * (1 - (x @ x.T)[apart].max()) - self.reach**2)
+    def gap(self, x: np.ndarray, apart: np.ndarray, reach: float | None = None) -> float:
+        """The least squared chord between pairs that are ``apart``, less the squared reach."""
+        return float(2 * (1 - np.where(apart, x @ x.T, -1).max()) - (reach or self.reach) ** 2)
 
     def join(self, x: np.ndarray, apart: np.ndarray, time: float) -> None:
         """The two clusters whose atoms are nearest become one."""

@@ -92,5 +92,5 @@ def reproduce(settings: Settings) -> Page:
             )
         ],
         [Table("merges", "Merge times", ["method", "first", "second", "third", "last"], rows)],
-        {"merges": {name: list(map(float, found)) for name, found in times.items()}, "plateau": [float(plateau.min()), float(plateau.max())]},
+        {"merges": {name: list(map(float, found)) for name, found in times.items()}, "plateau": [plateau.min().item(), plateau.max().item()]},
     )  # fmt: skip
