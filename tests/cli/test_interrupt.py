@@ -8,6 +8,7 @@ import sys
 import time
 
 import pyarrow.parquet as pq
+import pytest
 from safetensors.numpy import load_file
 
 from instances import overlapping_caps
@@ -63,3 +64,22 @@ def test_interrupted_while_loading(task, tmp_path):
     assert command.returncode == 130, err[-2000:]
     assert "interrupted" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_interrupted_simulation(tmp_path):
+    """Ctrl-C while the flow runs: exit code 130, and no half-written run."""
+    (tmp_path / "config.toml").write_text("[measure]\nn = 2000\n[field]\nbeta = 9.0\n[flow]\nhorizon = 1000.0\n")
+    words = ("simulate", "config.toml", "--out", "run")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "measureformer", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        time.sleep(8)
+        assert command.poll() is None, command.communicate()
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=60)
+    finally:
+        command.kill()
+    assert command.returncode == 130 and out == "" and "interrupted" in err and "Traceback" not in err
+    assert not (tmp_path / "run").exists()

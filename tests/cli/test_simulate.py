@@ -110,6 +110,36 @@ horizon = 1.0
     assert not summary(tmp_path)["energy"]["gradient_flow"]
 
 
+@pytest.mark.parametrize(("n", "d", "kind", "geometry"), [
+    (1, 3, "uniform", "sphere"), (5, 1, "normal", "euclidean"), (6, 2, "polygon", "sphere"), (5, 7, "uniform", "sphere"),
+])  # fmt: skip
+def test_small_and_odd_sizes_are_drawn_too(simulate, tmp_path, n, d, kind, geometry):
+    text = MINIMAL.replace("n = 16\nd = 3", f"n = {n}\nd = {d}").replace("uniform", kind).replace('"sphere"', f'"{geometry}"')
+    assert simulate(text.replace("horizon = 2.0", "horizon = 1")).code == 0
+    assert len(list((tmp_path / "run" / "figures").iterdir())) == 3 and (tmp_path / "run" / "animation.html").exists()
+
+
+def test_rescaled_coordinates(simulate, tmp_path):
+    text = """
+[measure]
+kind = "cube"
+scale = 5.0
+n = 20
+d = 2
+[field]
+law = "softmax"
+geometry = "rescaled"
+V = [[1.0, 0.2], [0.0, 0.6]]
+[flow]
+horizon = 3.0
+"""
+    assert simulate(text).code == 0
+    found = summary(tmp_path)
+    assert found["max_norm_error"] is None and found["time"] == 3.0
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        assert abs(saved["points"]).max() < 8  # tokens grow like e^t, their coordinates do not
+
+
 def test_repulsion_and_the_audit_of_the_energy(simulate, tmp_path):
     text = MINIMAL.replace("beta = 4.0", "beta = 4.0\nscale = -1.0").replace("saves = 5", "saves = 5\naudit = true")
     assert simulate(text + QUIET).code == 0
@@ -128,7 +158,7 @@ def test_several_measures_from_a_file_merges_and_parquet(simulate, tmp_path):
     assert done.code == 0, done
     found = summary(tmp_path)
     assert [m["label"] for m in found["measures"]] == ["a", "b"] and found["clusters"] == 2
-    assert {e["kind"] for e in found["events"]} >= {"merged"}
+    assert {e["kind"] for e in found["events"]} >= {"clusters", "converged"}
     table = pq.read_table(tmp_path / "run" / "trajectory.parquet").to_pydict()
     assert len(table["time"]) == 5 * 15 and set(table["measure"]) == {"a", "b"}
 
@@ -183,6 +213,7 @@ def test_the_limit_of_steps_is_no_success(simulate, tmp_path):
     (("beta = 4.0", 'Q = "none.npy"'), r"field\.Q = 'none\.npy': the file cannot be read"),
     (('"sphere"', '"spere"'), r"field\.geometry = 'spere': input should be 'sphere', 'euclidean' or 'rescaled'"),
     (("n = 16", "n = 0"), r"measure\.n = 0: input should be greater than or equal to 1"),
+    (("n = 16", "n = true"), r"measure\.n = True: input should be a valid integer"),
     (("horizon = 2.0", "horizon = -2.0"), r"flow\.horizon = -2\.0: input should be greater than 0"),
     (("horizon = 2.0\n", ""), r"flow\.horizon is missing"),
     (('"uniform"', '"normal"'), r"measure\.kind = 'normal' is not on the sphere"),

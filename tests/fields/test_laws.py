@@ -152,7 +152,7 @@ def test_beta_700_and_more(name):
 
 def test_the_unnormalised_law_names_the_way_out_of_an_overflow():
     x, w = np.eye(3), np.full(3, 1 / 3)
-    with pytest.raises(InputError, match=r"score is 800.*TimeUnit\.PEAK"):
+    with pytest.raises(InputError, match=r"score is 800.*finite up to 709.*TimeUnit\.PEAK"):
         Unnormalised(800.0)(x, x, w)
     np.testing.assert_allclose(Unnormalised(800.0, time=TimeUnit.PEAK)(x, x, w), x / 3, atol=1e-15)
     with pytest.raises(InputError, match=r"smaller beta"):
@@ -223,6 +223,27 @@ def test_group_1_gradient_structure_of_the_table(law, potential):
             # the ambient gradient is w_i times the unprojected field
             assert abs(slope * 1.0 - w[i] * (_ambient(law, x, w)[i] @ direction)) < 1e-8
             assert abs(w[i] * v[i] @ direction - w[i] * _ambient(law, x, w)[i] @ along) < 1e-12
+
+
+def test_group_1_gradient_structure_of_sinkhorn():
+    """Up the energy -1/2 sum_i w_i (f_i + g_i), which is -1/(2 eps) times the entropic cost of mu to itself, the cost being -<x, y>."""
+    rng, eps = np.random.default_rng(13), 0.7
+    x, w = normalize(rng.normal(size=(5, 3))), rng.uniform(0.2, 1, 5)
+    w /= w.sum()
+
+    def energy(points):
+        kernel, column = np.exp(points @ points.T / eps), np.ones(5)
+        for _ in range(400):
+            row = 1 / (kernel @ (w * column))
+            column = 1 / (kernel.T @ (w * row))
+        return -(w @ (np.log(row) + np.log(column))) / 2
+
+    value = Sinkhorn(eps=eps)(x, x, w)
+    for i in range(5):
+        for direction in np.eye(3):
+            h = np.zeros((5, 3))
+            h[i] = 1e-5 * direction
+            assert abs((energy(x + h) - energy(x - h)) / 2e-5 - w[i] * value[i] @ direction) < 1e-8
 
 
 def _ambient(law, x, w):

@@ -234,6 +234,8 @@ def test_group_11_merges_of_five_tokens_on_the_circle():
     assert [h.value for h in result.happenings] == [4, 3, 2]
     np.testing.assert_allclose([h.time for h in result.happenings], [1.267, 2.409, 5.195], atol=2e-3)
     assert 0.5203 < result.quantities["energy"][0, -1] < 0.521
+    whole = flow(sa(4.0), mu, 400.0, events=[watch])
+    assert abs(whole.happenings[-1].time - 328.36) < 0.05 and whole.happenings[-1].value == 1
     until = flow(sa(4.0), mu, 20.0, events=[Jump("merged", watch.count, until=3)])
     assert until.stop is Stop.EVENT and 2.409 < until.times[-1] < 5
 
@@ -287,6 +289,14 @@ def test_group_20_noise_is_brownian_motion_of_the_sphere(heun):
     np.testing.assert_array_equal(again, result.measures[0].points)
 
 
+def test_noise_in_R_d():
+    """Brownian motion: variance 2 t / kappa in each coordinate, within four standard errors."""
+    n, kappa = 20_000, 4.0
+    still = ParticleField(Scaled(Linear(), 0.0), Euclidean())
+    x = flow(still, Empirical(np.zeros((n, 2))), 1.0, step=0.1, noise=Noise(kappa, jax.random.key(2))).measures[0].points
+    assert abs(x.var() / (2 / kappa) - 1) < 4 * np.sqrt(2 / (2 * n))
+
+
 def test_weak_noise_is_close_to_no_noise():
     for heun in (False, True):
         noisy = flow(sa(2.0), cloud(6), 1.0, step=0.005, noise=Noise(1e12, jax.random.key(0), heun)).measures[0].points
@@ -310,6 +320,7 @@ def test_bad_input_is_named():
         "probes must be": lambda: flow(sa(1.0), mu, 1.0, probes=np.ones((2, 4))),
         "measures is empty": lambda: flow(sa(1.0), [], 1.0),
         "differ in dimension": lambda: flow(sa(1.0), [mu, cloud(5, 4)], 1.0),
+        "take a larger eps": lambda: flow(ParticleField(Sinkhorn(eps=0.5, iterations=2)), mu, 1.0),
         "dimension 3": lambda: flow(ParticleField(Softmax(1.0, Q=np.eye(2))), mu, 1.0),
     }.items():
         with pytest.raises(InputError, match=message):

@@ -22,7 +22,7 @@ _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class MeasureTable(_Table):
@@ -40,7 +40,7 @@ class MeasureTable(_Table):
 class FieldTable(_Table):
     """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     law: str = "softmax"
     geometry: Literal["sphere", "euclidean", "rescaled"] = "sphere"
@@ -254,7 +254,7 @@ def _options(config: Config, origin: str) -> dict[str, Any]:
         events.append(Converged(table.converged))
     if table.merges:
         angle = config.output.angle
-        events.append(Jump("merged", lambda x, w: _count(x, w, angle)))
+        events.append(Jump("clusters", lambda x, w: _count(x, w, angle)))
     return {**options, "events": events}
 
 

@@ -15,6 +15,7 @@ from ..measures import Clouds, write_clouds
 from .config import OutputTable, read_config, simulation_of
 from .console import number, stages
 
+_EVENTS = 20  # lines of them
 FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "trajectory.parquet", "animation.html")
 FIGURES = ("tokens.png", "energy.png", "cosines.png")
 
@@ -105,6 +106,7 @@ def _show(summary: dict, out: Path) -> None:
         ),
         f"Clusters: {summary['clusters']}.",
     ]
-    lines += [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"][:20]]
+    events = [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
+    lines += events if len(events) <= _EVENTS else [*events[:_EVENTS], f"... and {len(events) - _EVENTS} more, in {SIMULATION_FILE}"]
     for line in [*lines, f"Written: {out}"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ class Hardmax(eqx.Module):
         tie: scores that differ by less than tie * (1 + |best score|) count as equal.
 
     References:
-        Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv:2305.05465, Section 8; arXiv:2312.10794, Section 9.
+        Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv:2305.05465 (in R^d, where x sees itself too), arXiv:2312.10794.
     """
 
     Q: Matrix = None

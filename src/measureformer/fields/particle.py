@@ -71,3 +71,10 @@ class ParticleField(eqx.Module):
         out = jax.lax.map(lambda i: self._at(jnp.take(x, i, axis=-2), i, points, weights, t), rows)
         out = jnp.moveaxis(out, 0, -3)
         return out.reshape(*x.shape[:-2], count * size, x.shape[-1])[..., :n, :]
+
+
+def remedy(field: Any) -> str:
+    """What to do about a field that is not finite: what its laws say, those that have a ``remedy``."""
+    parts = jax.tree.leaves(field, is_leaf=lambda node: hasattr(node, "remedy"))
+    said = [part.remedy() for part in parts if hasattr(part, "remedy")]
+    return "; ".join(said) or "look for NaN and infinity among its parameters, and for points of enormous norm"

@@ -70,6 +70,10 @@ class Sinkhorn(eqx.Module):
         scores = inner_scores(self, x, points, t) / self.eps + potential
         return softmax_average(scores, transform(self.V, points, t, "V"), weights, seen) / self.eps
 
+    def remedy(self) -> str:
+        """What to do if its values are not finite."""
+        return f"Sinkhorn's iteration does not converge in {self.iterations} rounds; take a larger eps (now {float(self.eps):.4g}), or more"
+
     def _potential(self, kernel, weights):
         """g on the atoms: (..., m, m) and (..., m) to (..., m). What has no mass gets whatever its column gives."""
         xp = namespace(kernel, weights)
@@ -95,10 +99,7 @@ class Sinkhorn(eqx.Module):
                 g, new = new, improve(new)
                 if off(g, new) <= tol:
                     return g
-            raise ConditioningError(
-                f"Sinkhorn's iteration has not converged: after {self.iterations} rounds columns are off by {off(g, new):.2g}, more than "
-                f"tol = {tol:.2g}; take a larger eps (now {self.eps}), or more iterations"
-            )
+            raise ConditioningError(f"columns are off by {off(g, new):.2g}, more than tol = {tol:.2g}: {self.remedy()}")
 
         def body(state):
             count, _, new = state

@@ -4,7 +4,6 @@ from enum import Enum
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -81,19 +80,11 @@ class Unnormalised(eqx.Module):
         xp = namespace(scores, mass)
         scores = xp.where(mass > 0, scores if self.time is TimeUnit.MEAN else scores - self.beta, -xp.inf)
         if xp is np and scores.size and scores.max() > (limit := np.log(np.finfo(scores.dtype).max)):
-            raise InputError(self.overflow(float(scores.max()), float(limit)))
+            raise InputError(f"a score is {scores.max():.4g}, and exp is finite up to {limit:.4g}: {self.remedy()}")
         value = (xp.exp(scores) * mass) @ transform(self.V, points, t, "V")
         return value / (weights > 0).sum(-1)[..., None, None] if self.time is TimeUnit.TOKEN else value
 
-    def overflow(self, score: float, limit: float) -> str:
-        """The message for a score that is too large."""
-        remedy = _PEAK if self.time is TimeUnit.MEAN else "take a smaller beta, or smaller points"
-        return f"a score is {score:.4g}, and exp overflows above {limit:.4g}; {remedy}, or the law softmax"
-
-
-def overflow_remedy(field: Any) -> str:
-    """What to do about a field that is not finite."""
-    for law in jax.tree.leaves(field, is_leaf=lambda node: isinstance(node, Unnormalised)):
-        if isinstance(law, Unnormalised) and law.time is TimeUnit.MEAN:
-            return f"the weights e^(beta <Qx, Ky>) overflow at beta = {float(law.beta):.6g}; {_PEAK}, or the law softmax"
-    return "look for NaN and infinity among its parameters, and for points of enormous norm"
+    def remedy(self) -> str:
+        """What to do if its values are not finite."""
+        way_out = _PEAK if self.time is TimeUnit.MEAN else "take a smaller beta, or smaller points"
+        return f"the weights e^(beta <Qx, Ky>) overflow at beta = {float(self.beta):.6g}; {way_out}, or the law softmax"

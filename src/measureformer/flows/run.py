@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
-from ..fields.unnormalised import overflow_remedy
+from ..fields.particle import remedy
 from .steps import Taken, attempt, look, noisy, speeds
 from .task import Task
 from .trajectory import Stop, Trajectory
@@ -68,7 +68,7 @@ class Run:
         speed = np.asarray(speeds(self.field, self.state[0], self.weights, self._array(0.0)))
         if not np.isfinite(speed).all():
             measure = int(np.argmin(np.isfinite(speed)))
-            raise InputError(f"the field is not finite at the start (measure {measure}): {overflow_remedy(self.field)}")
+            raise InputError(f"the field is not finite at the start (measure {measure}): {remedy(self.field)}")
         return speed
 
     def _advance(self, target: float) -> None:

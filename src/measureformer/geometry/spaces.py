@@ -68,7 +68,7 @@ class Rescaled(eqx.Module):
         V: shape (d, d), constant; the value matrix of the law.
 
     References:
-        Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv:2305.05465, (1.3).
+        Geshkovski, Letrouit, Polyanskiy, Rigollet, arXiv:2305.05465.
     """
 
     V: Float[Array, "d d"]

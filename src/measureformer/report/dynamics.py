@@ -72,14 +72,16 @@ def tokens_figure(result: Trajectory, theme: Theme) -> Any:
     view = FLAT_VIEW if flat else shared_view([[x for _, x, _ in group] for group in clouds])[0]
     reach = max(1e-12, *(float(abs(path).max()) for path in paths)) * 1.05
     for k, group in enumerate(clouds):
-        ax = figure.add_axes(((k + 0.04) / len(picked), 0.03, 0.92 / len(picked), 0.84))
+        room = 0.04 if spherical else 0.11
+        ax = figure.add_axes(((k + room) / len(picked), 0.5 * room, (0.96 - room) / len(picked), 0.9 - 0.5 * room))
         if circle:
             draw_circle(ax, theme)
         elif spherical:
             draw_globe(ax, view, theme)
         else:
             ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", facecolor=theme.paper)
-            ax.tick_params(colors=theme.faint_ink, labelsize=8)
+            ax.tick_params(colors=theme.faint_ink, labelsize=8, labelleft=k == 0)
+            ax.spines[:].set_color(theme.grid)
         draw_points(ax, view, theme, group, flat=flat, shared=False, scale=0.6)
         ax.set_title(f"t = {readable(float(result.times[picked[k]]))}", color=theme.ink)
     return figure
@@ -92,7 +94,7 @@ def energy_figure(result: Trajectory, names: Sequence[str], theme: Theme) -> Any
         shown = np.isfinite(energy)
         ax.plot(result.times[shown], energy[shown], color=theme.color(i), linewidth=2, label=names[i])
     for happening in result.happenings[:60]:
-        if happening.kind == "merged":
+        if happening.kind == "clusters":
             ax.axvline(happening.time, color=theme.grid, linewidth=0.8, zorder=0)
     if len(result.points) > 1:
         ax.legend(frameon=False, labelcolor=theme.ink)

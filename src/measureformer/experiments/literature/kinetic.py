@@ -92,5 +92,5 @@ def reproduce(settings: Settings) -> Page:
             )
         ],
         [Table("merges", "Merge times", ["method", "first", "second", "third", "last"], rows)],
-        {"merges": {name: list(map(float, found)) for name, found in times.items()}, "plateau": [plateau.min().item(), plateau.max().item()]},
+        {"merges": {name: list(map(float, found)) for name, found in times.items()}, "plateau": np.quantile(plateau, [0, 1]).tolist()},
     )  # fmt: skip
