@@ -45,12 +45,12 @@ def published_scheme(beta: float, rate: float = 1e-5, glue: float = 1e-3, rest: 
         g = -(kernel * np.sin(gap)).sum(1) / 25
         g = np.array([g[group == c].mean() for c in group])  # what is glued moves as one
         size = float(np.linalg.norm(g))
-        if size < rest:
-            for i, j in zip(*np.nonzero((abs(gap) < glue) & (group[:, None] != group)), strict=True):
+        touching = (abs(gap) < glue) & (group[:, None] != group)
+        if size < rest and touching.any():
+            for i, j in zip(*np.nonzero(touching), strict=True):
                 theta[group == group[j]] = theta[i]
                 group = np.where(group == group[j], group[i], group)
-            if len(set(group.tolist())) == 1:
-                break
+            continue  # the gradient is that of the tokens before
         if size == 0:
             break
         theta = theta + rate * np.log(beta) * g / size
