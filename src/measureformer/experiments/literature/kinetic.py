@@ -29,11 +29,12 @@ def exact_merges() -> Coarsening:
 def layered_merges(step: float) -> tuple[list[float], np.ndarray, np.ndarray]:
     """Times at which the number of clusters (cosine 0.999) falls under layers x <- N(x + step A(x)); all times; energies."""
     x, w, law = tokens().points, np.full(5, 0.2), Softmax(BETA)
-    states, merged, count = [x], [], 5
+    states, merged, count, before = [x], [], 5, 0
     for k in range(1, round(HORIZON / step) + 1):
         x = PostLN(step).step(x, lambda y: law(y, y, w), k)
         states.append(x)
-        left = clusters(x, CLUSTER_ANGLE).count
+        near = np.count_nonzero(x @ x.T > np.cos(CLUSTER_ANGLE))
+        left, before = (clusters(x, CLUSTER_ANGLE).count if near != before else count), near
         merged += [k * step] * (count - left)
         count = left
         if left == 1:

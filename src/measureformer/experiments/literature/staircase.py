@@ -83,7 +83,8 @@ def reproduce(settings: Settings) -> Page:
             "a step function with the values 0.2, 0.28, 0.44, 0.52, 1: the sums of squared masses of the clusters.",
             "The path does not depend on the clock, so the clock is the length of the path over log(beta): it is computed exactly, "
             "without the "
-            f"step 1e-5 and the glue of the script. The last token arrives at tau = {rows[0][-1]:.4f} (beta = 500), {rows[-1][-1]:.4f} "
+            f"step 1e-5 and the glue of the script (which agrees, see the right panel). The last token arrives at tau = "
+            f"{rows[0][-1]:.4f} (beta = 500), {rows[-1][-1]:.4f} "
             f"(beta = 4000).",
         ],
         [
