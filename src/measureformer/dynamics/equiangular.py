@@ -8,7 +8,7 @@ from .law import CLOCKS, finite, known_law, known_sign
 from .special import increasing_root, log_exponential_integral
 
 # Newton steps of the inversion, safeguarded by bisection: a few are used.
-_ROUNDS = 100
+_ROUNDS = 60
 
 
 def equiangular_rate(rho: Numbers, beta: Numbers, n: int, *, law: str = "softmax", sign: float = 1.0) -> Numbers:
@@ -123,7 +123,7 @@ def equiangular(t: Numbers, beta: Numbers, n: int, *, start: Numbers = 0.0, law:
             newton = x - (now - goal) / np.exp(_log_slope(beta, n, law, r_high) + x - now)
             inside = (newton > least) & (newton < most)
             step = np.where(inside, newton, (least + most) / 2)
-            if np.all((abs(step - x) <= 1e-15 * (1 + abs(x))) | (t == 0)):
+            if np.all((abs(now - goal) <= 1e-14) | (abs(step - x) <= 1e-13 * (1 + abs(x))) | (t == 0)):
                 break
             x = step
         r_low, r_high = moved(x)
