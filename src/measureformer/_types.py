@@ -26,8 +26,7 @@ else:
     Array: TypeAlias = np.ndarray | jax.Array
     OptionalArray: TypeAlias = np.ndarray | jax.Array | None
     Scalar: TypeAlias = float | int | np.ndarray | np.number | jax.Array
-    # constant, a function of time, or None for the identity
-    Matrix: TypeAlias = np.ndarray | jax.Array | Callable[[Any], Any] | None
+    Matrix: TypeAlias = np.ndarray | jax.Array | Callable[[Any], Any] | None  # constant, a function of time, or None for the identity
     # A number, an array, or a list of numbers: closed forms take what np.asarray takes, broadcast, and return NumPy
     Numbers: TypeAlias = int | float | np.ndarray | np.generic | list | tuple
 

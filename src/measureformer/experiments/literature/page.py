@@ -59,8 +59,8 @@ class Panel:
     ylabel: str = ""
     log_x: bool = False
     log_y: bool = False
-    xlim: tuple[float, float] | None = None
-    ylim: tuple[float, float] | None = None
+    xlim: tuple[Any, Any] | None = None
+    ylim: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)
