@@ -1,4 +1,4 @@
-"""Mean-field solvers. Group 5: growth rates along the flow. Group 8: grids rest. Group 20: the sign of mode 1 under noise. Group 4: OA radius."""
+"""Mean-field solvers. Group 5: growth rates along the flow. Group 8: grids rest. Group 20: mode 1 under noise. Group 4: radius."""
 
 import numpy as np
 import pytest
@@ -49,8 +49,8 @@ def test_group_5_growth_along_the_flow_on_the_sphere(beta, law):
     for k, m in ((1, 0), (2, 1), (3, -2), (4, 4)):
         column = k * k + k + m
         plus, minus = (
-            sphere_particles(lambda x, s=s: 1 + s * eps * real_harmonics(x, k)[:, column], beta, [t], law=law).modes(k)[0, column]
-            for s in (1, -1)
+            sphere_particles(lambda x, e=e, k=k, c=column: 1 + e * real_harmonics(x, k)[:, c], beta, [t], law=law).modes(k)[0, column]
+            for e in (eps, -eps)
         )
         rate = np.log((plus - minus) / (2 * eps)) / t
         assert rate == pytest.approx(float(growth_rate(k, beta, 3, law=law)), abs=1e-6)

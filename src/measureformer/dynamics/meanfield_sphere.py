@@ -55,10 +55,10 @@ def real_harmonics(x: Float[Array, "n 3"], degree: int) -> Float[np.ndarray, "n 
     """
     u, v, z = np.asarray(x, float).T
     found = np.empty(((degree + 1) ** 2, len(z)))
-    power, diagonal = np.ones(len(z), complex), 1.0
+    cosine, sine, diagonal = np.ones(len(z)), np.zeros(len(z)), 1.0  # Re and Im of (x + iy)^m
     for m in range(degree + 1):
         if m:
-            power = power * (u + 1j * v)
+            cosine, sine = cosine * u - sine * v, cosine * v + sine * u
             diagonal *= np.sqrt(3.0 if m == 1 else (2 * m + 1) / (2 * m))
         before, now = np.zeros(len(z)), np.full(len(z), diagonal)
         for k in range(m, degree + 1):
@@ -67,9 +67,9 @@ def real_harmonics(x: Float[Array, "n 3"], degree: int) -> Float[np.ndarray, "n 
                 lead = np.sqrt((4 * k * k - 1) / span)
                 lag = np.sqrt((2 * k + 1) * (k + m - 1) * (k - m - 1) / (span * (2 * k - 3)))
                 before, now = now, lead * z * now - lag * before
-            found[k * k + k + m] = now * power.real
+            found[k * k + k + m] = now * cosine
             if m:
-                found[k * k + k - m] = now * power.imag
+                found[k * k + k - m] = now * sine
     return found.T
 
 
@@ -143,9 +143,7 @@ def sphere_particles(
         raise InputError(f"density must be at least 0 and have mean 1 on the grid, got masses from {w.min():.4g} with sum {w.sum():.9g}")
     x, now, found = np.asarray(grid.points), 0.0, []
     for t in listed.tolist():
-        x = normalize(
-            integrate_ode(lambda y: sphere_field(normalize(y), beta, w, law=law), x, t - now, rtol=rtol, atol=atol).value
-        )
+        x = normalize(integrate_ode(lambda y: sphere_field(normalize(y), beta, w, law=law), x, t - now, rtol=rtol, atol=atol).value)
         now = t
         found.append(x)
     return SphereFlow(listed, np.array(found), w)

@@ -104,7 +104,9 @@ def _draw_series(ax: Any, series: Series, theme: Theme) -> None:
     x, y = np.asarray(series.x, float), np.asarray(series.y, float)
     label = series.label or None
     if series.look == "dots":
-        ax.plot(x, y, "o", color=color, markersize=4.5 if x.size < 300 else 2, markeredgecolor=theme.paper, markeredgewidth=0.3, label=label)
+        ax.plot(
+            x, y, "o", color=color, markersize=4.5 if x.size < 300 else 2, markeredgecolor=theme.paper, markeredgewidth=0.3, label=label
+        )
     elif series.look == "band":
         ax.fill_between(x, y, np.asarray(series.top, float), color=color, alpha=0.22, linewidth=0, label=label)
     else:
@@ -139,15 +141,17 @@ def _csv(sheet: Table) -> str:
 
 
 def _body(page: Page, pictures: list[str]) -> str:
-    parts = [f"<h1>{text(page.title)}</h1>", f"<p>{text(page.source)}</p>", *(f"<p>{text(said)}</p>" for said in page.statement), *pictures]
+    said = "".join(f"<p>{text(paragraph)}</p>" for paragraph in page.statement)
+    parts = [f"<header><p class='kind'>{text(page.source)}</p><h1>{text(page.title)}</h1>{said}</header>", *pictures]
     for sheet in page.tables:
         if sheet.shown:
             rows = [("", [_cell(value) for value in row]) for row in sheet.rows]
-            parts += [f"<h2>{text(sheet.caption)}</h2>", table([text(c) for c in sheet.columns], rows)]
+            parts.append(f"<section><h2>{text(sheet.caption)}</h2>{table([text(c) for c in sheet.columns], rows)}</section>")
     rows = [("", [text(cell) for cell in row]) for row in page.parameters]
-    parts += ["<h2>Parameters</h2>", table(["parameter", "authors", "here", "why"], rows, words=4)]
+    parts.append(f"<section><h2>Parameters</h2>{table(['parameter', 'authors', 'here', 'why'], rows, words=4)}</section>")
     if page.defects:
-        parts += ["<h2>Known defects of the published figure and its script</h2>", "<ul>", *(f"<li>{text(d)}</li>" for d in page.defects), "</ul>"]
+        listed = "".join(f"<li>{text(defect)}</li>" for defect in page.defects)
+        parts.append(f"<section><h2>Known defects of the published figure and its script</h2><ul>{listed}</ul></section>")
     files = ", ".join(f"tables/{sheet.name}.csv" for sheet in page.tables)
     return "\n".join([*parts, f"<footer><p>Numbers: {text(files or 'summary.json')}. Made with measureformer.</p></footer>"])
 

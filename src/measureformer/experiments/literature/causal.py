@@ -63,10 +63,12 @@ def reproduce(settings: Settings) -> Page:
         "Karagodin, Polyanskiy, Rigollet, Clustering in causal attention masking, arXiv:2411.04990",
         [
             f"200 tokens on the circle, beta = 64. Strong centers, further than {DELTA} from all earlier tokens, hardly move: here at most "
-            f"{moved:.3f} until t = 150. Rényi centers, further than that from earlier centers, are more and explain more clusters, but drift.",
+            f"{moved:.3f} until t = 150. Rényi centers, further than that from earlier centers, are more and explain more clusters, but "
+            f"drift.",
             f"Mean numbers over {samples} samples: {means[0]:.3f} strong centers (expected {theory[0]:.3f}), {means[1]:.3f} Rényi centers "
             f"(parking constant, n to infinity: {theory[1]:.3f}).",
-            "With other values V the spectrum decides (n = 32, d = 3, beta = 9): " + "; ".join(f"{row[0]}: {row[1]}; the median token is {row[3]:.2g} away" for row in ends)
+            "With other values V the spectrum decides (n = 32, d = 3, beta = 9): "
+            "" + "; ".join(f"{row[0]}: {row[1]}; the median token is {row[3]:.2g} away" for row in ends)
             + f" at t = {_horizon(settings):g}. For V = I the theorem is about t to infinity, and clusters wait for times like e^(2 beta).",
         ],
         [
@@ -74,7 +76,8 @@ def reproduce(settings: Settings) -> Page:
             ("consumption", "5000 runs, mean and 10/90 % band", f"{runs} runs for the flow, {samples} samples for the counts",
              "" if settings.full else "a minute on two cores"),
             ("consumed", "closer to a center than a threshold (not printed)", "closer than 0.1 radians", "to be stated"),
-            ("spectrum of V", "n = 32, sphere, Q = K = I, beta = 9, T = 5000, several V", f"d = 3, three diagonal V, T = {_horizon(settings):g}",
+            ("spectrum of V", "n = 32, sphere, Q = K = I, beta = 9, T = 5000, several "
+            "V", f"d = 3, three diagonal V, T = {_horizon(settings):g}",
              "the matrices are not published"),
         ],
         [
@@ -82,8 +85,10 @@ def reproduce(settings: Settings) -> Page:
             "The lemma about interactions needs epsilon < 0.1.",
         ],
         [
-            Picture("snapshots", "All tokens (blue), Rényi centers of the start (orange, a little outside), strong centers (green, outside those).", panels),
-            Picture("curves", "The share of tokens within 0.1 of a center, mean and 10/90 % band; numbers of centers.", [_consumption(times, curves), _histogram(counts)], columns=2),
+            Picture("snapshots", "All tokens (blue), Rényi centers of the start (orange, a little outside), strong centers (green, "
+            "outside those).", panels),
+            Picture("curves", "The share of tokens within 0.1 of a center, mean and 10/90 % band; numbers of "
+            "centers.", [_consumption(times, curves), _histogram(counts)], columns=2),
         ],
         [
             Table("counts", "Numbers of centers", ["centers", "mean", "standard error", "theory"],

@@ -58,22 +58,27 @@ def reproduce(settings: Settings) -> Page:
         "Metastable clusters on the circle",
         "Geshkovski, Letrouit, Polyanskiy, Rigollet, A mathematical perspective on Transformers, arXiv:2312.10794, Figure 4",
         [
-            f"Tokens gather in a few clusters which hardly move until t = 30, though in the end all meet. Of {samples} samples the median number "
+            f"Tokens gather in a few clusters which hardly move until t = 30, though in the end all meet. Of {samples} samples the "
+            f"median number "
             f"of clusters at t = 30 is {most['4']} for beta = 4 and {most['9']} for beta = 9 (published: 2 and 3).",
-            "Why so many: a regular k-gon of equal clusters falls apart at the largest of its exact growth rates. At beta = 4 the 2-gon lasts "
-            f"{1 / rates[0, 1]:.0f}, the 3-gon {1 / rates[0, 2]:.0f}; at beta = 9 the 3-gon {1 / rates[1, 2]:.2g}, the 4-gon {1 / rates[1, 3]:.0f}.",
+            "Why so many: a regular k-gon of equal clusters falls apart at the largest of its exact growth rates. At beta = 4 the 2-gon "
+            "lasts "
+            f"{1 / rates[0, 1]:.0f}, the 3-gon {1 / rates[0, 2]:.0f}; at beta = 9 the 3-gon {1 / rates[1, 2]:.2g}, the 4-gon "
+            f"{1 / rates[1, 3]:.0f}.",
             "The last panel follows the flow, adaptively and with merged tokens as one atom, until one cluster is left (or to t = 10^8).",
         ],
         [
             ("law, d, beta", "softmax, Q = K = V = I, d = 2, beta = 4 and 9", "the same", ""),
-            ("n, start", "not in the caption; one uniform sample", f"n = {N} as in Figure 3, seed {settings.seed}", "the sample is not published"),
+            ("n, start", "not in the caption; one uniform "
+            "sample", f"n = {N} as in Figure 3, seed {settings.seed}", "the sample is not published"),
             ("times", "2.5, 18, 30 in the caption; 0, 18, 30 in the panels", "0, 2.5, 18, 30", "both"),
             ("method", "layers of step 0.1", "flow with error control; histogram with layers of step 0.1", "exact times"),
         ],
         ["Caption and panels of the published figure disagree about the first time (2.5 and 0)."],
         [
             Picture("snapshots", "The tokens at four times.", panels, columns=4),
-            Picture("why", "How many clusters are left at t = 30, how long regular polygons last, and the whole story.", [histogram, lifetimes, *_join(energies)]),
+            Picture("why", "How many clusters are left at t = 30, how long regular polygons last, and the whole "
+            "story.", [histogram, lifetimes, *_join(energies)]),
         ],
         [
             Table(
@@ -101,4 +106,3 @@ def _long_run(mu: Empirical, beta: float, color: int) -> Series:
 
 def _join(series: list[Series]) -> list[Panel]:
     return [Panel("interaction energy, until all have met", series, xlabel="time", ylabel="energy / maximum", log_x=True)]
-

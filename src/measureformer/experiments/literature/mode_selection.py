@@ -78,7 +78,11 @@ def reproduce(settings: Settings) -> Page:
         for s in range(seeds):
             settings.progress("random starts", color * seeds + s, seeds * len(RUNS))
             counts.append(len(cluster_masses(iid_run(beta, horizon, tokens, settings.seed + s), np.full(tokens, 1 / tokens))))
-        facts[f"{beta:g}"] = {"fastest_mode": k, "quiet_start": lines, "random_starts": {str(c): counts.count(c) for c in sorted(set(counts))}}
+        facts[f"{beta:g}"] = {
+            "fastest_mode": k,
+            "quiet_start": lines,
+            "random_starts": {str(c): counts.count(c) for c in sorted(set(counts))},
+        }
     told = "; ".join(
         f"beta = {b}: " + ", ".join(f"{c} in {times} of {seeds}" for c, times in fact["random_starts"].items()) for b, fact in facts.items()
     )
@@ -87,9 +91,12 @@ def reproduce(settings: Settings) -> Page:
         "The fastest mode decides",
         "Geshkovski et al., Emergence of meta-stable clustering in mean-field Transformer models, arXiv:2410.23228 (particle figures)",
         [
-            "A mode k of a small perturbation of the uniform measure grows like exp(omega_k t), omega_k = k^2 I_k(beta) / beta. The largest rate "
-            "has k = 3 for beta = 5 and k = 4 for beta = 7; k lines are predicted where the phase of mode k of the start puts them. From modes "
-            f"of equal size {facts['5']['quiet_start']} and {facts['7']['quiet_start']} lines form; dotted is where the mode of that number puts them. At "
+            "A mode k of a small perturbation of the uniform measure grows like exp(omega_k t), omega_k = k^2 I_k(beta) / beta. The "
+            "largest rate "
+            "has k = 3 for beta = 5 and k = 4 for beta = 7; k lines are predicted where the phase of mode k of the start puts them. From "
+            "modes "
+            f"of equal size {facts['5']['quiet_start']} and {facts['7']['quiet_start']} lines form; dotted is where the mode of that "
+            f"number puts them. At "
             "beta = 7 modes 3 and 4 grow nearly alike, so that the winner depends on their sizes at the start.",
             f"Random starts are noisier than the theory: of {tokens:,} independent tokens, clusters of at least 2 % at the end: {told}.",
         ],
@@ -97,18 +104,22 @@ def reproduce(settings: Settings) -> Page:
             ("law, d", "unnormalised, d = 2, mean field", "the same", ""),
             ("beta, T", "5, 0.6 and 7, 0.1", "the same", ""),
             ("particles", "20,000 iid, Euler steps of 1e-4, seeds 12345 and 1234",
-             f"1,024 weighted particles in a quiet start, error control; {tokens:,} iid tokens, {seeds} seeds", "no sampling noise of size n^-1/2"),
-            ("density", "10^4 nodes, Lax-Friedrichs, white noise 0.01", f"noise 0.01 in modes 1 to {MODES}, equal in size", "no numerical diffusion; the race is fair"),
+             f"1,024 weighted particles in a quiet start, error control; {tokens:,} iid tokens, {seeds} "
+             f"seeds", "no sampling noise of size n^-1/2"),
+            ("density", "10^4 nodes, Lax-Friedrichs, white noise "
+            "0.01", f"noise 0.01 in modes 1 to {MODES}, equal in size", "no numerical diffusion; the race is fair"),
         ],
         [
             "The published notebook plots k^2 I_k / (pi beta); the rate is pi times that (beta = 5, k = 3: 18.596, not 5.92).",
             "The scheme of Lax and Friedrichs is of first order; its numerical diffusion is visible in the published densities.",
-            "One seed each is shown; from independent starts the number of clusters varies, above all for beta = 7, where modes 3 and 4 grow nearly "
+            "One seed each is shown; from independent starts the number of clusters varies, above all for beta = 7, where modes 3 and 4 "
+            "grow nearly "
             "alike (109.5 and 116.6).",
         ],
         [Picture("modes", "Left: particles in time, with the predicted places. Right: modes, with the predicted growth dashed.",
                  [panel for pair in zip(panels, growths, strict=True) for panel in pair], columns=2)],
-        [Table("rates", "Growth rates, predicted and measured in the first twelfth of the time", ["beta", "mode", "predicted", "measured"], rows)],
+        [Table("rates", "Growth rates, predicted and measured in the first twelfth of the "
+        "time", ["beta", "mode", "predicted", "measured"], rows)],
         facts,
     )  # fmt: skip
 
@@ -117,7 +128,10 @@ def _paths(run: CircleFlow, beta: float, lines: int, k: int, color: int) -> Pane
     shown = slice(None, None, 10)
     paths = [Series(run.times, _broken(path), "", "thin", color) for path in run.theta[:, shown].T]
     ends = run.times[[0, -1]]
-    expected = [Series(ends, [a, a], "" if i else "predicted", "dotted", -1) for i, a in enumerate(predicted_angles(run.theta[0], run.weights[0], lines))]
+    expected = [
+        Series(ends, [a, a], "" if i else "predicted", "dotted", -1)
+        for i, a in enumerate(predicted_angles(run.theta[0], run.weights[0], lines))
+    ]
     return Panel(f"β = {beta:g}: {lines} lines, fastest mode {k}", [*paths, *expected], xlabel="time", ylabel="angle", ylim=(0, 2 * np.pi))
 
 

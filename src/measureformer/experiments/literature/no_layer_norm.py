@@ -33,7 +33,9 @@ def value_matrix(rng: np.random.Generator, spectrum: tuple) -> tuple[Float[np.nd
     return S @ D @ np.linalg.inv(S), dual / np.linalg.norm(dual)
 
 
-def rescaled_run(V: Float[np.ndarray, "d d"], start: Float[np.ndarray, "n d"], horizon: float, saves: int = 50) -> tuple[np.ndarray, np.ndarray]:
+def rescaled_run(
+    V: Float[np.ndarray, "d d"], start: Float[np.ndarray, "n d"], horizon: float, saves: int = 50
+) -> tuple[np.ndarray, np.ndarray]:
     """(times, z) of z = e^{-tV} x under softmax attention with Q = K = I in R^d."""
     run = flow(ParticleField(Softmax(1.0, V=V), Rescaled(V)), Empirical(start), horizon, saveat=saves, rtol=1e-7, atol=1e-8)
     return run.times, np.asarray(run.points[0])
@@ -86,29 +88,36 @@ def reproduce(settings: Settings) -> Page:
         "Clusters without layer norm",
         "Geshkovski, Letrouit, Polyanskiy, Rigollet, The emergence of clusters in self-attention dynamics, arXiv:2305.05465",
         [
-            "Tokens run away like e^{tV}; in the coordinates z = e^{-tV} x they gather. With V = I the convex hulls are nested and tend to a polytope; "
-            f"the hull has {100 * facts['area']:.0f} % of its area left at t = 5 and never grew by more than {facts['largest_growth']:.1e} of the first one. "
+            "Tokens run away like e^{tV}; in the coordinates z = e^{-tV} x they gather. With V = I the convex hulls are nested and tend "
+            "to a polytope; "
+            f"the hull has {100 * facts['area']:.0f} % of its area left at t = 5 and never grew by more than "
+            f"{facts['largest_growth']:.1e} of the first one. "
             f"{facts['at_limit_points']} of {N} tokens are at points with |z|^2 = max_j <z, v_j> (v_j vertices), within 2 %.",
             "If the leading eigenvalue of V is real, positive and simple, at most three parallel hyperplanes attract the tokens: here "
             + ", ".join(f"{row[1]} ({row[0]})" for row in rows) + ".",
-            f"In d = 1, V > 0, the attention matrix becomes Boolean except for at most one row: {count} of {N} rows at t = 10, numerical rank {rank}.",
+            f"In d = 1, V > 0, the attention matrix becomes Boolean except for at most one row: {count} of {N} rows at t = 10, numerical "
+            f"rank {rank}.",
         ],
         [
             ("n, start, T", "20, uniform in [-5, 5]^d, 5", "the same", ""),
             ("method", "steps of 0.1, order 4 in name", "error control 1e-7", "see below"),
-            ("V", "random matrices with the printed eigenvalues", f"the same eigenvalues in a random basis, seed {settings.seed}", "the matrices are not published"),
+            ("V", "random matrices with the printed "
+            "eigenvalues", f"the same eigenvalues in a random basis, seed {settings.seed}", "the matrices are not published"),
             ("d = 1", "T not printed", "T = 10, V = 1", ""),
         ],
         [
-            "The published integrator, Runge-Kutta in name, freezes the attention matrix over its four stages: it is of order 1. It computes "
+            "The published integrator, Runge-Kutta in name, freezes the attention matrix over its four stages: it is of order 1. It "
+            "computes "
             "matrix exponentials in every step.",
             "The script on low-rank attention integrates x' = V x; attention is only displayed. Another builds its symmetric matrix as "
             "Phi D Phi where Phi D Phi^T is meant.",
         ],
         [
-            Picture("planes", "Tokens in rescaled coordinates, from the start (open ends) to the dots; hulls at t = 0 and 5 dashed.", [polytope, prism], columns=2),
+            Picture("planes", "Tokens in rescaled coordinates, from the start (open ends) to the dots; hulls at t = 0 and 5 "
+            "dashed.", [polytope, prism], columns=2),
             Picture("hyperplanes", "The height of each token along the dual eigenvector: at most three levels.", panels),
-            Picture("boolean", "The attention matrix in d = 1 at the start and at the end; tokens in order of their place.", boolean, columns=2),
+            Picture("boolean", "The attention matrix in d = 1 at the start and at the end; tokens in order of their "
+            "place.", boolean, columns=2),
         ],
         [Table("levels", "Levels at t = 5", ["V", "levels", "largest width of one / width at the start"], rows)],
         facts,

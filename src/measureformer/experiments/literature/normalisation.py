@@ -14,9 +14,7 @@ NAMES = {"post": "Post-LN", "pre": "Pre-LN", "mix": "Mix-LN", "peri": "Peri-LN",
 HORIZON, ETA = 10.0, 0.1
 
 
-def scheme_layers(
-    scheme: str, law: Softmax, x: Float[np.ndarray, "n d"], depth: int, eta: float
-) -> Float[np.ndarray, "depth_1 n d"]:
+def scheme_layers(scheme: str, law: Softmax, x: Float[np.ndarray, "n d"], depth: int, eta: float) -> Float[np.ndarray, "depth_1 n d"]:
     """Directions after each layer of a scheme."""
     layer, w, state = SCHEMES[scheme](eta), np.full(len(x), 1 / len(x)), x
     states = [x]
@@ -80,14 +78,17 @@ def reproduce(settings: Settings) -> Page:
         "Where the layer norm stands",
         "arXiv:2510.22026 (normalisation in attention dynamics), as surveyed in arXiv:2512.01868",
         [
-            "Post-LN and nGPT gather directions exponentially, Pre-, Mix- and Peri-LN like t^-2, branches scaled by 1/sqrt(t + 1) like exp(-4 sqrt t). "
+            "Post-LN and nGPT gather directions exponentially, Pre-, Mix- and Peri-LN like t^-2, branches scaled by 1/sqrt(t + 1) like "
+            "exp(-4 sqrt t). "
             "Against the clock of its scheme each decays with exponent -2: measured "
             + ", ".join(f"{row[1]:.3f} ({row[0]})" for row in rows) + " for the flow of equiangular tokens.",
-            f"With random weights (d = {d}, n = {n}) the mean cosine at t = 10 is " + ", ".join(f"{v:.3f} ({name})" for name, v in ends.items()) + ".",
+            f"With random weights (d = {d}, n = {n}) the mean cosine at t = 10 is "
+            f"" + ", ".join(f"{v:.3f} ({name})" for name, v in ends.items()) + ".",
         ],
         [
             ("d, n, beta", "512, n < d, sqrt(d)", f"{d}, {n}, sqrt(d)", "" if settings.full else "a minute on two cores"),
-            ("weights", "random, Kaiming, one head", "Q, K, V with entries N(0, 1/d), the same in all layers", "the law and the sharing are not printed"),
+            ("weights", "random, Kaiming, one head", "Q, K, V with entries N(0, 1/d), the same in all "
+            "layers", "the law and the sharing are not printed"),
             ("T, band", "10, 90 %", f"10 (layers of step {ETA}), 5 % to 95 % of {samples} samples", ""),
             ("theory", "none in the figure", "Q = K = V = I, n = 32, beta = 1, exact equations", "there it is exact"),
         ],
@@ -97,7 +98,8 @@ def reproduce(settings: Settings) -> Page:
         ],
         [Picture("normalisation", "Left: mean cosine of pairs, random weights. Right: 1 - cosine of equiangular tokens, Q = K = V = I.",
                  [Panel("random weights", cosines, xlabel="time (depth)", ylabel="mean cosine"),
-                  Panel("equiangular tokens", decay, xlabel="time", ylabel="1 - cosine", log_x=True, log_y=True, ylim=(1e-10, 2))], columns=2)],
+                  Panel("equiangular tokens", decay, xlabel="time", ylabel="1 - cosine", log_x=True, log_y=True, ylim=(1e-10, 2)),
+                 ], columns=2)],
         [Table("exponents", "Slope of log(1 - cosine) against the clock of the scheme", ["scheme", "flow", "layers of step 0.02"], rows)],
         {"exponents": {row[0]: {"flow": row[1], "layers": row[2]} for row in rows}, "mean_cosine_at_10": ends},
     )  # fmt: skip

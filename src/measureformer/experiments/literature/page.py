@@ -24,8 +24,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Series:
-    """A curve or points. ``look`` is "line", "thin", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts from 0,
-    -1 is ink."""
+    """A curve or points. ``look`` is "line", "thin", "dashed", "dotted", "dots" or "band" (between ``y`` and ``top``); ``color`` counts
+    from 0, and -1 is ink."""
 
     x: Any
     y: Any
@@ -59,8 +59,8 @@ class Panel:
     ylabel: str = ""
     log_x: bool = False
     log_y: bool = False
-    xlim: tuple[float, float] | None = None
-    ylim: tuple[float, float] | None = None
+    xlim: tuple[Any, Any] | None = None
+    ylim: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)

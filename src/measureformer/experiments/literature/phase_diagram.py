@@ -108,7 +108,13 @@ def reproduce(settings: Settings) -> Page:
         image = np.stack([np.interp(grid, betas, row) for row in mean])
         panels.append(
             Panel(
-                f"d = {d}", fronts, Image(times, grid, image.T, "gathered pairs"), xlabel="time", ylabel="β", xlim=(0, HORIZON), ylim=(0.1, 9)
+                f"d = {d}",
+                fronts,
+                Image(times, grid, image.T, "gathered pairs"),
+                xlabel="time",
+                ylabel="β",
+                xlim=(0, HORIZON),
+                ylim=(0.1, 9),
             )
         )
         compared += _comparison(d, betas, times, mean, samples)
@@ -122,12 +128,21 @@ def reproduce(settings: Settings) -> Page:
         [
             ("law, n, d", "softmax, Q = K = V = I, n = 32, d = 2, 8, 32, 128, 512, 1024", "the same", ""),
             ("layer", "x <- N(x + 0.1 A(x)), float64", "the same; for d >= 16 on Gram matrices", "exact, and no cost for large d"),
-            ("beta, t", "90 values in [0.1, 9], 200 times in [0, 30]", ours, "" if settings.full else "a minute on two cores; --full has all"),
+            (
+                "beta, t",
+                "90 values in [0.1, 9], 200 times in [0, 30]",
+                ours,
+                "" if settings.full else "a minute on two cores; --full has all",
+            ),
             ("samples", "2^10 (caption), 2^11 (script)", str(samples), "" if settings.full else "the same"),
             ("statistic", "share of ordered pairs i != j with cosine > 0.999", "the same, with its standard error", ""),
         ],
         _DEFECTS,
-        [Picture("phase-diagram", "Share of pairs of tokens with a cosine above 0.999. The curve is the boundary for d = infinity.", panels)],
+        [
+            Picture(
+                "phase-diagram", "Share of pairs of tokens with a cosine above 0.999. The curve is the boundary for d = infinity.", panels
+            )
+        ],
         [
             Table("fractions", "Fractions", ["d", "beta", "t", "fraction", "standard_error"], rows, shown=False),
             Table("comparison", f"Against an independent run of {REFERENCE_SAMPLES} samples", _COLUMNS, compared),
@@ -142,7 +157,8 @@ _DEFECTS = (
     "placed by hand); and the notebook of the curve defaults to n = 128. Here it is computed.",
     "The true curve of the flow lies above the front of the simulation: a step of 0.1 lags (6.907 against 6.784 at t = 30). "
     "The dashed curve accounts for it exactly.",
-    "The published script has no seed, records the first checkpoint after one step, depends on a global variable, and counts clusters by the "
+    "The published script has no seed, records the first checkpoint after one step, depends on a global variable, and counts clusters by "
+    "the "
     "rank of a thresholded Gram matrix at 0.9999, which is wrong where closeness is not transitive.",
     "Its time step for unnormalised attention is beta times smaller than intended (sqrt(beta) is multiplied where it should divide).",
 )
@@ -154,7 +170,8 @@ def _statement(at_end: dict, compared: list, flow: float, steps: float) -> list[
     for found in at_end.values():
         found["half_at_beta"] = None if not np.isfinite(found["half_at_beta"]) else found["half_at_beta"]
     return [
-        "n = 32 uniform tokens, many times over; the colour is the share of pairs that have met. In high dimension all tokens keep a common "
+        "n = 32 uniform tokens, many times over; the colour is the share of pairs that have met. In high dimension all tokens keep a "
+        "common "
         "angle, which obeys one scalar equation; its closed form gives the curve. In low dimension several clusters live long.",
         f"At t = 30 half of the pairs have met at beta = {halves}. Theory for d = infinity and a share of one half in the limit: "
         f"{flow:.3f} for the flow, {steps:.3f} for layers of step 0.1.",

@@ -34,7 +34,14 @@ def draw_matrices(rng: np.random.Generator, kind: str, d: int) -> tuple[Float[np
 
 
 def gathered(
-    rng: np.random.Generator, kind: str, betas: Float[np.ndarray, " b"], times: Float[np.ndarray, " T"], samples: int, *, n: int = N, d: int = D
+    rng: np.random.Generator,
+    kind: str,
+    betas: Float[np.ndarray, " b"],
+    times: Float[np.ndarray, " T"],
+    samples: int,
+    *,
+    n: int = N,
+    d: int = D,
 ) -> Float[np.ndarray, "T b"]:
     """The mean fraction of pairs with cosine above 1 - delta, fresh matrices and tokens for each sample, the same for all beta."""
     marks = {int(k): row for row, k in enumerate(np.rint(times / ETA).astype(int).tolist())}
@@ -65,15 +72,19 @@ def reproduce(settings: Settings) -> Page:
         panels.append(Panel(f"({kind}) {name}", (), Image(times, grid, image.T, "gathered pairs"), xlabel="time", ylabel="β"))
         rows += [[kind, b, t, share[i, j]] for i, t in enumerate(times.tolist()) for j, b in enumerate(betas.tolist())]
         full = betas[share[-1] > 0.95]
-        found.append([f"({kind}) {name}", seen, _front(times, share, betas, 1.0), float(share[-1].min()), float(full.max()) if full.size else None])
+        found.append(
+            [f"({kind}) {name}", seen, _front(times, share, betas, 1.0), float(share[-1].min()), float(full.max()) if full.size else None]
+        )
     return Page(
         "random-matrices",
         "Phase diagrams with random matrices",
         "Geshkovski, Letrouit, Polyanskiy, Rigollet, A mathematical perspective on Transformers, arXiv:2312.10794, Figure 5",
         [
-            "n = 32 uniform tokens in d = 128 under softmax attention with one draw of Q, K, V for all layers of a sample. There is no curve of "
+            "n = 32 uniform tokens in d = 128 under softmax attention with one draw of Q, K, V for all layers of a sample. There is no "
+            "curve of "
             "theory to lay over: the phase curve for random matrices is Problem 2 of the paper, open.",
-            "Beside each observation of the published panel stands what was measured here, with the scalings of the published script where they are known. Panel (c) depends on whether V is QᵀK or its transposed: beyond beta = 2 "
+            "Beside each observation of the published panel stands what was measured here, with the scalings of the published script "
+            "where they are known. Panel (c) depends on whether V is QᵀK or its transposed: beyond beta = 2 "
             f"at t = 30, {_later(rows, 'c'):.2f} of the pairs have met with the one and {_later(rows, 'c′'):.2f} with the other.",
         ],
         [
@@ -84,10 +95,18 @@ def reproduce(settings: Settings) -> Page:
             ("V of (b)", "GOE, V ≥ 0 (caption); G Gᵀ/√d (script)", "G Gᵀ/√d", "the script; positive semidefinite as in the caption"),
             ("V of (c), (d)", "QᵀK (caption); B/√d, B/√(d+1) for the GOE (script)", "B/√d", "a difference of 0.4 % in time for (d)"),
         ],
-        ["The published script as it stands takes V = G Gᵀ/√d, positive semidefinite, not the Ginibre matrix of panel (a).", "It has no seed."],
+        [
+            "The published script as it stands takes V = G Gᵀ/√d, positive semidefinite, not the Ginibre matrix of panel (a).",
+            "It has no seed.",
+        ],
         [Picture("random-matrices", "Share of pairs of tokens with a cosine above 0.999.", panels)],
         [
-            Table("found", "Published and found", ["panel", "published", "front at beta = 1 (half of the pairs)", "least at t = 30", "95 % at t = 30 up to beta"], found),
+            Table(
+                "found",
+                "Published and found",
+                ["panel", "published", "front at beta = 1 (half of the pairs)", "least at t = 30", "95 % at t = 30 up to beta"],
+                found,
+            ),
             Table("fractions", "Fractions", ["panel", "beta", "t", "fraction"], rows, shown=False),
         ],
         {row[0]: {"front": row[2], "least": row[3], "full_up_to": row[4]} for row in found},
