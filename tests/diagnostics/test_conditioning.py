@@ -26,7 +26,7 @@ def test_against_finite_differences_of_probes(seed):
         largest, smallest = max(largest, values.max()), min(smallest, values.min())
     found = stretch(theta, [mu])
     assert found.tokens == 3
-    assert found.largest == pytest.approx(largest, rel=2e-3)
+    assert found.largest == pytest.approx(largest, rel=5e-3)  # first order in the step where a probe crosses a gate
     assert found.smallest == pytest.approx(smallest, rel=2e-2)
 
 

@@ -79,6 +79,7 @@ def test_boost_between_caps(seed, radius, new_radius):
 @settings(max_examples=15)
 def test_meanfield_attention_of_rank_one(mu, seed, t, sign):
     alpha = np.random.default_rng(seed).normal(size=4)
+    alpha /= max(1.0, np.linalg.norm(alpha) / 1.5)  # there and back is as ill-conditioned as e^(|alpha|^2 |t|) is large
     V = sign * np.outer(alpha, alpha)
     there = meanfield_flow(mu, alpha, t, sign=sign)
     expected = integrated(TransformerField(V=np.sign(t) * V if t else V), mu, abs(t)) if t else mu.points

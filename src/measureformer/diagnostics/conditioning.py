@@ -12,6 +12,8 @@ from ..schedule import Schedule, Segment
 
 # Multiplications spent on each measure, about; beyond it only some of its tokens are looked at.
 _BUDGET = 5e8
+# Of the integrated segments. Where a probe crosses a gate the method is of first order: two digits need so many.
+_STEPS = 128
 
 
 class Stretch(NamedTuple):
@@ -26,7 +28,7 @@ def stretch(schedule: Schedule, measures: list[Empirical], *, budget: float = _B
     r"""Singular values of $D\Phi_T[\mu](x) : T_x S \to T_{\Phi_T(x)} S$ at the tokens x of every measure mu.
 
     Phi_T[mu] is the flow of a passive probe, mu(t) being given: J' = D_x v[mu(t)](x(t)) J, J(0) = P_x. Boosts, shears and flows along
-    lines by the differential of their closed form; other segments by the fourth-order Runge-Kutta method with 32 steps (two or three
+    lines by the differential of their closed form; other segments by the fourth-order Runge-Kutta method with 128 steps (two or three
     digits are enough here).
 
     Args:
@@ -59,8 +61,8 @@ def _advance(segment: Segment, x: np.ndarray, weights: np.ndarray, J: np.ndarray
         return _normalized(z, line_differential(x[probes], J, f.W, f.U, segment.duration, blocks=blocks), probes)
     if method == "boost":
         return _block(x, J, *boost_as_block(segment.duration * constant_field(f)), probes)
-    step = segment.duration / 32
-    for _ in range(32):
+    step = segment.duration / _STEPS
+    for _ in range(_STEPS):
         k1, l1 = _rates(f, x, weights, J, probes)
         k2, l2 = _rates(f, x + step / 2 * k1, weights, J + step / 2 * l1, probes)
         k3, l3 = _rates(f, x + step / 2 * k2, weights, J + step / 2 * l2, probes)
