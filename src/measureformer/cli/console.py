@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -16,21 +17,28 @@ BAD_INPUT, NOT_CERTIFIED = 2, 3
 
 
 class _CtrlC:
-    """Remembers that Ctrl-C was pressed: an exception that is raised inside a finaliser or a callback of a library is lost."""
+    """Remembers that Ctrl-C was pressed: an exception that is raised inside a finaliser or a callback of a library is lost, and one that
+    interrupts the loading of a compiled module can crash the interpreter. While modules load it is raised afterwards."""
 
     pressed = False
 
-    def __call__(self, *_) -> None:
+    def __call__(self, _: int, frame: FrameType | None) -> None:
         self.pressed = True
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                return
+            frame = frame.f_back
         raise KeyboardInterrupt
 
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Turn bad input into one message and exit code 2, and Ctrl-C into exit code 130."""
-    before = signal.signal(signal.SIGINT, _CtrlC())
+    before = signal.signal(signal.SIGINT, ctrl_c := _CtrlC())
     try:
         yield
+        if ctrl_c.pressed:
+            raise KeyboardInterrupt
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(BAD_INPUT) from None
