@@ -114,10 +114,7 @@ def energy_of(field: Any) -> EnergyOf | None:
     """
     if not isinstance(field, ParticleField) or field.mask is not None or not isinstance(field.space, Sphere | Euclidean):
         return None
-    law: Any = field.law
-    pace = 1.0
-    while isinstance(law, Scaled) and not callable(law.factor):
-        law, pace = law.law, pace * float(law.factor)
+    law, pace = _unscaled(field.law)
     known = Softmax | Unnormalised | Linear | Sigmoid | Sinkhorn | L2
     if not isinstance(law, known) or any(callable(M) for M in (law.Q, law.K, law.V)):
         return None
@@ -138,6 +135,14 @@ def energy_of(field: Any) -> EnergyOf | None:
         eps = float(law.eps)
         return EnergyOf("sinkhorn", beta, M, -pace, eps=eps) if beta else EnergyOf("unnormalised", 0.0, M, pace / eps)
     return EnergyOf("softmax", beta, M, pace)
+
+
+def _unscaled(law: Any) -> tuple[Any, float]:
+    """The law and the product of the constant factors round it."""
+    if not isinstance(law, Scaled) or callable(law.factor):
+        return law, 1.0
+    inner, factor = _unscaled(law.law)
+    return inner, factor * float(law.factor)
 
 
 def _of_distances(law: L2, beta: float, M: np.ndarray | None, pace: float, on_sphere: bool) -> EnergyOf | None:
