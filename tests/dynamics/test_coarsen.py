@@ -105,3 +105,11 @@ def test_what_never_moves_and_what_stops_early():
     ]:
         with pytest.raises(InputError, match=word):
             call()
+
+
+@pytest.mark.slow
+def test_a_thousand_tokens_until_three_clusters_have_waited_for_each_other():
+    """beta = 9 up to e^9: some 230 steps, since their length is that of the fastest atom, and clusters become atoms at time 15 to 20."""
+    run = coarsen(Empirical(normalize(np.random.default_rng(0).normal(size=(1000, 3)))), 9.0, np.exp(9.0), max_steps=400)
+    assert run.complete and run.measure.size <= 3 and run.merges[-1].clusters == run.measure.size
+    assert (np.diff(run.energies) > -1e-12).all() and run.atoms[run.times > 30].max() < 10
