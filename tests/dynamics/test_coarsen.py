@@ -24,11 +24,11 @@ def circle(angles):
 
 
 def test_group_11_kinetic():
-    """First contacts at cosine 0.999; the last one, 328.41, agrees with the integration of the five angles below."""
+    """First contacts at cosine 0.999; the last one, 328.405, agrees with the integration of the five angles below."""
     run = coarsen(Empirical(circle(KINETIC)), 4.0, 400.0)
     assert run.complete and run.measure.size == 1
     assert [merge.parts for merge in run.merges] == [((0,), (1,)), ((3,), (4,)), ((2,), (3, 4)), ((0, 1), (2, 3, 4))]
-    np.testing.assert_allclose([merge.time for merge in run.merges], [1.267, 2.409, 5.195, 328.41], atol=1e-2)
+    np.testing.assert_allclose([merge.time for merge in run.merges], [1.2666, 2.4091, 5.1949, 328.4053], atol=1.5e-3)
     np.testing.assert_allclose([merge.time for merge in run.merges[:3]], [1.267, 2.409, 5.195], atol=6e-4)
     plateau = run.energies[(run.times > 20) & (run.times < 100)]
     assert 0.5202 <= plateau.min() and plateau.max() <= 0.5211
