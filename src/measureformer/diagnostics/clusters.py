@@ -120,7 +120,7 @@ def _by_nearest(points: np.ndarray, reach: float) -> np.ndarray:
     i, j = np.repeat(np.arange(n), _NEAREST), near.ravel()
     i, j = i[j < n], j[j < n]
     close = norm(points[i] - points[j])[:, 0] <= reach
-    crowded = np.flatnonzero((near < n).all(axis=1))
+    crowded = np.flatnonzero((near < n).all(-1))
     grown = _grown(points, crowded, reach, n)[0][crowded]
     first = crowded[np.unique(grown, return_index=True)[1]]
     return _connected(n, np.concatenate([i[close], crowded]), np.concatenate([j[close], first[grown]]))
