@@ -1,5 +1,7 @@
 """Where tokens live, and what layer normalisation does to their velocity: the sphere, R^d, and R^d in coordinates that move along."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -76,10 +78,10 @@ class Rescaled(eqx.Module):
     """
 
     V: Float[Array, "d d"]
-    eigen: tuple[Float[Array, "2 d"], Float[Array, "2 d d"], Float[Array, "2 d d"]] | None
+    eigen: Any = eqx.field(init=False)
 
-    def __init__(self, V: Float[Array, "d d"]):
-        self.V, self.eigen = V, None if isinstance(V, jax.core.Tracer) else _eigen(np.asarray(V))
+    def __post_init__(self):
+        self.eigen = None if isinstance(self.V, jax.core.Tracer) else _eigen(np.asarray(self.V))
 
     def tokens(self, x: Float[Array, "*batch d"], t) -> Float[Array, "*batch d"]:
         """e^{tV} z."""
