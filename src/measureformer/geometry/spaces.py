@@ -78,10 +78,10 @@ class Rescaled(eqx.Module):
     """
 
     V: Float[Array, "d d"]
-    eigen: Any = eqx.field(init=False)
+    eigen: Any
 
-    def __post_init__(self):
-        self.eigen = None if isinstance(self.V, jax.core.Tracer) else _eigen(np.asarray(self.V))
+    def __init__(self, V: Float[Array, "d d"]):
+        self.V, self.eigen = V, None if isinstance(V, jax.core.Tracer) else _eigen(np.asarray(V))
 
     def tokens(self, x: Float[Array, "*batch d"], t) -> Float[Array, "*batch d"]:
         """e^{tV} z."""
