@@ -2,5 +2,6 @@
 
 from .initial import KINDS as KINDS
 from .initial import initial_measure as initial_measure
+from .parts import Parts as Parts
 from .simulate import Simulation as Simulation
 from .simulate import simulate as simulate

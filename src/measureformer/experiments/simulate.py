@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
-from ..fields import ParticleField
+from ..fields import Hardmax, ParticleField
 from ..fields.particle import BLOCK
-from ..flows import Stop, Trajectory, flow
+from ..flows import Checkpoint, Stop, Trajectory, flow
 from ..geometry import Sphere
 from ..measures import Empirical
 from ..measures.clouds import Label
@@ -20,6 +21,7 @@ from ..measures.clouds import Label
 # Two tokens of a cluster have a cosine of at least 0.999, as in the phase diagrams of arXiv:2312.10794.
 CLUSTER_ANGLE = float(np.arccos(0.999))
 _ROUNDING = 1e-12
+SLIDING = "hardmax jumps where the best atom changes, and adaptive steps crawl while tokens slide along such a place: give flow.step"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Simulation:
         options: further keywords of ``evolve`` (rtol, atol, step, noise, events, max_steps).
         angle: tokens closer than that, in radians, belong to one cluster.
         audit: whether to integrate the dissipation too and compare with the energy (twice the work).
+        probes: passive points (p, d) that follow every measure and have no influence.
     """
 
     measures: dict[Label, Empirical]
@@ -43,26 +46,36 @@ class Simulation:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     angle: float = CLUSTER_ANGLE
     audit: bool = False
+    probes: np.ndarray | None = None
 
 
-def simulate(simulation: Simulation, progress: Callable[[float], None] | None = None) -> tuple[Trajectory, dict]:
+def simulate(
+    simulation: Simulation,
+    progress: Callable[[float], None] | None = None,
+    *,
+    keep: Callable[[Checkpoint], None] | None = None,
+    resume: Checkpoint | None = None,
+) -> tuple[Trajectory, dict]:
     """Run it.
 
     Args:
         simulation: what to run.
         progress: called with the time after every step.
+        keep, resume: as in ``evolve``.
 
     Returns:
         The trajectory and a summary, ready for JSON: ``energy_initial``, ``energy_final`` (means over the measures if there are several),
         ``energy_monotone`` (at the saved times, in the direction in which the law drives it), ``clusters`` (in all), ``max_norm_error``
-        (over all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``, and ``stop``, ``time``, ``events``, ``measures``.
+        (over all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``, and ``status`` ("blow_up" if one measure did), ``stop``,
+        ``time``, ``events``, ``measures`` (each with its own ``status`` and ``time``).
     """
     start = time.perf_counter()
     structure = energy_of(simulation.field)
     rates = structure.watch()["rates"] if structure and simulation.audit and "noise" not in simulation.options else None
     result = flow(
         simulation.field, list(simulation.measures.values()), simulation.horizon, saveat=simulation.saves, progress=progress,
-        quantities={"energy": _energy(simulation.field, structure)}, rates=rates, **simulation.options,
+        quantities={"energy": _energy(simulation.field, structure)}, rates=rates, probes=simulation.probes, keep=keep, resume=resume,
+        **simulation.options,
     )  # fmt: skip
     energy = result.quantities["energy"]
     ends = result.measures
@@ -78,24 +91,47 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
         "steps": result.steps,
         "kernel": "dense" if size * size * len(ends) <= BLOCK else "blocks of queries",
         "wall_s": time.perf_counter() - start,
+        "status": _status(result),
         "stop": result.stop.name.lower(),
-        "stop_reason": result.stop.value,
+        "stop_reason": _reason(result, simulation.field),
         "time": float(result.times[-1]),
         "rejected": result.rejected,
         "drift": result.drift,
         "events": [{"kind": h.kind, "time": h.time, "measure": h.measure, "value": _number(h.value)} for h in result.happenings],
         "energy": account,
         "measures": [
-            {"label": label, "n": mu.size, "clusters": count, "energy_initial": _number(e[0]), "energy_final": _number(e[-1])}
-            for (label, mu), count, e in zip(simulation.measures.items(), found, energy, strict=True)
+            {
+                "label": label,
+                "n": mu.size,
+                "status": stop.name.lower(),
+                "time": float(end),
+                "clusters": count,
+                "energy_initial": _number(e[0]),
+                "energy_final": _number(e[-1]),
+            }
+            for (label, mu), stop, end, count, e in zip(simulation.measures.items(), result.stops, result.ends, found, energy, strict=True)
         ],
     }
     return result, summary
 
 
 def reached(result: Trajectory) -> bool:
-    """Whether the flow ended as it was asked to, and not because something went wrong."""
-    return result.stop in (Stop.HORIZON, Stop.CONVERGED, Stop.EVENT)
+    """Whether the flow ended as it was asked to, or as the equation does: a blow-up is a result, a limit of the integrator is none."""
+    return not {Stop.STEPS, Stop.STEP_SIZE} & {result.stop, *result.stops}
+
+
+def _status(result: Trajectory) -> str:
+    """How the flow ended: as a whole, or as its least fortunate measure did."""
+    reasons = {result.stop, *result.stops}
+    return next((stop for stop in (Stop.STEP_SIZE, Stop.STEPS, Stop.BLOW_UP) if stop in reasons), result.stop).name.lower()
+
+
+def _reason(result: Trajectory, field: Any) -> str:
+    """The words for it, and how many measures ended before the flow did."""
+    early = [stop for stop in result.stops if stop is not result.stop]
+    said = "; ".join([result.stop.value, *(f"of {early.count(stop)} measures before: {stop.value}" for stop in dict.fromkeys(early))])
+    jumps = any(isinstance(part, Hardmax) for part in jax.tree.leaves(field, is_leaf=lambda node: isinstance(node, Hardmax)))
+    return said if reached(result) or not jumps else f"{said}; {SLIDING}"
 
 
 def _energy(field: Any, structure: EnergyOf | None) -> Callable[[Any, Any], float]:

@@ -88,7 +88,7 @@ class Watch:
             "converged": self.converged.copy(),
             "stops": np.array(["" if stop is None else stop.name for stop in self.stops]),
             "ends": self.ends.copy(),
-            "counts": np.array(self.counts, np.int64).reshape(len(self.counts), -1),
+            "counts": np.array(self.counts, np.int64).reshape(len(self.counts), len(self.stops)),
             "growth": np.array([[np.full(len(reach), t), reach, speed] for t, reach, speed in self.growth], np.float64),
         }
 

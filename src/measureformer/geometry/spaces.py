@@ -81,7 +81,7 @@ class Rescaled(eqx.Module):
     eigen: Any
 
     def __init__(self, V: Float[Array, "d d"]):
-        self.V, self.eigen = V, None if isinstance(V, jax.core.Tracer) else _eigen(np.asarray(V))
+        self.V, self.eigen = V, _eigen(V)
 
     def tokens(self, x: Float[Array, "*batch d"], t) -> Float[Array, "*batch d"]:
         """e^{tV} z."""
@@ -111,8 +111,12 @@ class Rescaled(eqx.Module):
         return expm(t * self.V)
 
 
-def _eigen(V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _eigen(V: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Real and imaginary parts of eigenvalues (2, d), eigenvectors (2, d, d), and the inverse of these; None if it loses many digits."""
+    try:
+        V = np.asarray(V)
+    except jax.errors.TracerArrayConversionError:
+        return None
     if not np.isfinite(V).all():
         return None
     values, vectors = np.linalg.eig(V.astype(np.float64))
