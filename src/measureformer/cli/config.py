@@ -14,6 +14,7 @@ from ..experiments import KINDS, Simulation, initial_measure
 from ..experiments.simulate import CLUSTER_ANGLE
 from ..fields import LAWS, Causal, MultiHead, Neurons, ParticleField, Scaled
 from ..fields.laws import nearest
+from ..fields.layers import SCHEMES, MixLN
 from ..flows import Converged, Jump, Noise
 from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
@@ -59,7 +60,7 @@ class FieldTable(_Table):
 
 
 class FlowTable(_Table):
-    """[flow]: how long, how precisely, with which noise."""
+    """[flow]: how long, how precisely, with which noise; or the layers of a network, ``step`` long."""
 
     horizon: float = Field(gt=0)
     saves: int = Field(default=50, ge=1)
@@ -72,6 +73,9 @@ class FlowTable(_Table):
     converged: float | None = Field(default=None, gt=0)
     merges: bool = False
     audit: bool = False
+    layers: Literal["post", "pre", "mix", "peri", "ngpt", "sqrt"] | None = None
+    switch: float = Field(default=1.0, ge=0)
+    largest_step: float = Field(default=1.0, gt=0)
 
 
 class OutputTable(_Table):
@@ -128,8 +132,9 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     probes = _probes(config, next(iter(measures.values())).dimension, origin, folder)
     field = _field(config.field, origin, folder)
     return config, Simulation(
-        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit, probes
-    )
+        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit, probes,
+        _scheme(config, origin), config.flow.largest_step,
+    )  # fmt: skip
 
 
 def _validated(tables: dict[str, Any], origin: str) -> Config:
@@ -256,6 +261,21 @@ def _matrix(value: Any, path: str, origin: str, folder: Path) -> np.ndarray:
     if array.ndim != (1 if path.endswith(".b") else 2) or not np.isfinite(array).all():
         raise InputError(f"{origin}: {path} must be a finite matrix (rows in a list), got an array of shape {array.shape}")
     return array
+
+
+def _scheme(config: Config, origin: str) -> Any:
+    """The layers that are asked for, None for a flow."""
+    table = config.flow
+    if table.layers is None:
+        return None
+    if table.step is None:
+        raise InputError(f"{origin}: flow.layers = {table.layers!r} needs flow.step, the length eta of a layer in time")
+    if config.field.geometry != "sphere":
+        raise InputError(f"{origin}: flow.layers normalise as they do: leave field.geometry at 'sphere', got {config.field.geometry!r}")
+    idle = [key for key in ("rtol", "atol", "kappa", "heun", "converged", "merges", "audit") if getattr(table, key) not in (None, False)]
+    if idle or config.probes is not None:
+        raise InputError(f"{origin}: {f'flow.{idle[0]}' if idle else 'probes'} belongs to a flow; leave it out, or leave out flow.layers")
+    return MixLN(table.step, table.switch) if table.layers == "mix" else SCHEMES[table.layers](table.step)
 
 
 def _options(config: Config, origin: str) -> dict[str, Any]:

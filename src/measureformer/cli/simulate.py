@@ -31,15 +31,18 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
         stage("reading the configuration")
         tables = read_config(path)
         config, simulation = simulation_of(tables, str(path), seed=seed)
-        _choose_animation(config.output, animation)
+        config.output = _choose_animation(config.output, animation)
         parts = Parts(out / Path(UNFINISHED_FILE).parent, _identity(tables, config, simulation))
         begun = _begun(parts, out, resume=resume, force=force)
         shown = {**tables, "measure": {**tables.get("measure", {}), "seed": config.measure.seed}}
 
+        def start() -> None:
+            _clear(claim(out, force=force))
+            write_whole(out / "config.json", (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode())
+
         def keep(checkpoint: Checkpoint) -> None:
             if not parts.names:
-                _clear(claim(out, force=force))
-                write_whole(out / "config.json", (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode())
+                start()
             parts.keep(checkpoint)
 
         total = 100
@@ -53,8 +56,12 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
             if isinstance(error, KeyboardInterrupt) and parts.latest is not None:
                 time = parts.latest.moments[-1].time
                 typer.echo(f"what was computed up to t = {time:.6g} is in {parts.folder}; the same command goes on from there", err=True)
+            if isinstance(error, InputError) and simulation.scheme is not None:
+                raise InputError(f"{path}: flow.step is eta: {error}") from None
             raise
         parts.flush()
+        if not parts.names:  # layers are too quick to be kept
+            start()
         summary |= {"wall_s": parts.seconds, "restarts": parts.restarts, "seed": config.measure.seed, "versions": versions()}
         stage("writing")
         write_clouds(out / "final.npz", Clouds.from_measures(dict(zip(simulation.measures, result.measures, strict=True))))
@@ -68,18 +75,19 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
     return {**summary, "out": str(out), "passed": reached(result)}
 
 
-def _choose_animation(output: OutputTable, option: str | None) -> None:
+def _choose_animation(output: OutputTable, option: str | None) -> OutputTable:
     """The option goes before the key, whose true and false are "html" and "none".
 
     Raises:
         InputError: a film that cannot be written here.
     """
-    chosen: Any = option or output.animation
-    output.animation = chosen if isinstance(chosen, str) else ("html" if chosen else "none")
+    chosen: Any = output.animation if option is None else option
+    chosen = chosen if isinstance(chosen, str) else ("html" if chosen else "none")
     if chosen in ("gif", "mp4"):
         from ..report import check_film
 
         check_film(chosen)
+    return output.model_copy(update={"animation": chosen})
 
 
 def _identity(tables: dict[str, Any], config: Config, simulation: Simulation) -> str:
@@ -164,7 +172,7 @@ def _draw(out: Path, result: Trajectory, simulation: Simulation, output: OutputT
     if output.animation == "html":
         write_animation(out / ANIMATIONS["html"], result, labels)
     elif output.animation in ("gif", "mp4"):
-        write_film(out / ANIMATIONS[str(output.animation)], result, labels)
+        write_film(out / ANIMATIONS[output.animation], result, labels)
 
 
 def _show(summary: dict, out: Path) -> None:
@@ -177,11 +185,12 @@ def _show(summary: dict, out: Path) -> None:
         + (
             f", monotone: {'yes' if summary['energy_monotone'] else 'no'}."
             if energy["gradient_flow"]
-            else " (that of softmax; the law has another one, or none)."
+            else " (that of softmax: no functional of this field is known)."
         ),
         f"Clusters: {summary['clusters']}.",
     ]
-    events = [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
+    names = [f" of {m['label']!r}" if len(summary["measures"]) > 1 else "" for m in summary["measures"]]
+    events = [f"{e['kind']}{names[e['measure']]} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
     lines += events if len(events) <= _EVENTS else [*events[:_EVENTS], f"... and {len(events) - _EVENTS} more, in {SIMULATION_FILE}"]
     for line in [*lines, f"Written: {out}"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
