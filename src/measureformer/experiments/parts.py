@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ class Parts:
                     moments += [Moment(float(t), x, {key: value[k] for key, value in sums.items()}) for k, (t, x) in enumerate(states)]
                     memory = {key.removeprefix("memory."): part[key] for key in part.files if key.startswith("memory.")}
             self.names, self.spent, self.restarts = list(manifest["parts"]), float(manifest["wall_s"]), int(manifest["restarts"]) + 1
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.folder} cannot be read ({error}); give --force to start again") from None
         if not mine:
             where = self.folder.parent
