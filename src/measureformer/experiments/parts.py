@@ -56,7 +56,7 @@ class Parts:
             manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
             mine, moments, memory = manifest["identity"] == self.identity, [], {}
             for name in manifest["parts"] if mine else []:
-                with np.load(self.folder / name, allow_pickle=False) as part:
+                with np.load(io.BytesIO((self.folder / name).read_bytes()), allow_pickle=False) as part:
                     sums = {key.removeprefix("integral."): part[key] for key in part.files if key.startswith("integral.")}
                     states = zip(part["times"], part["points"], strict=True)
                     moments += [Moment(float(t), x, {key: value[k] for key, value in sums.items()}) for k, (t, x) in enumerate(states)]

@@ -141,6 +141,9 @@ def energy_figure(result: Trajectory, names: Sequence[str], theme: Theme) -> Any
     for happening in result.happenings[:60]:
         if happening.kind == "clusters":
             ax.axvline(happening.time, color=theme.grid, linewidth=0.8, zorder=0)
+    known = result.quantities["energy"][np.isfinite(result.quantities["energy"])]
+    if known.size and known.min() > 0 and known.max() > 1e6 * known.min():  # a blow-up
+        ax.set_yscale("log")
     if len(result.points) > 1:
         ax.legend(frameon=False, labelcolor=theme.ink)
     return figure

@@ -79,7 +79,7 @@ def _stage(shown: Frames, names: Sequence[str]) -> tuple[Any, Any]:
 
     room = 0.04 if shown.spherical else 0.1
     figure = figure_of((4.8, 4.8), LIGHT)
-    ax = figure.add_axes((room, 0.08, 0.96 - room, 0.84))
+    ax = figure.add_axes((room, 0.08 if shown.spherical else 0.13, 0.96 - room, 0.84 if shown.spherical else 0.79))
     entries = [(name, marker(i), LIGHT.color(i)) for i, name in enumerate(names[:6]) if len(names) > 1]
     if any(path.shape[1] for path in shown.probes):
         entries.append(("probes, without weight", "x", LIGHT.color(0)))
