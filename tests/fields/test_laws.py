@@ -257,8 +257,8 @@ def test_l2_on_the_sphere_is_softmax_of_twice_beta():
     np.testing.assert_allclose(L2(1.5)(x, x, w), Softmax(3.0)(x, x, w), rtol=1e-13)
 
 
-def test_many_queries_go_in_blocks(monkeypatch):
-    monkeypatch.setattr("measureformer.fields.particle.BLOCK", 40)
+def test_many_pairs_go_in_tiles(monkeypatch):
+    monkeypatch.setattr("measureformer.kernels.dense.TILE", 4)
     rng = np.random.default_rng(12)
     x, w = normalize(rng.normal(size=(2, 9, 3))), rng.uniform(0.1, 1, (2, 9))
     for mask in (None, Causal(), Mask(rng.uniform(size=(9, 9)) < 0.8)):

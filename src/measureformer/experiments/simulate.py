@@ -11,9 +11,9 @@ import numpy as np
 from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
 from ..fields import ParticleField
-from ..fields.particle import BLOCK
 from ..flows import Stop, Trajectory, flow
 from ..geometry import Sphere
+from ..kernels.dense import TILE
 from ..measures import Empirical
 from ..measures.clouds import Label
 
@@ -76,7 +76,7 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
         "clusters": int(sum(found)),
         "max_norm_error": _norm_error(result) if isinstance(simulation.field.space, Sphere) else None,
         "steps": result.steps,
-        "kernel": "dense" if size * size * len(ends) <= BLOCK else "blocks of queries",
+        "kernel": "dense" if size * size * len(ends) <= TILE**2 else "dense in tiles",
         "wall_s": time.perf_counter() - start,
         "stop": result.stop.name.lower(),
         "stop_reason": result.stop.value,
