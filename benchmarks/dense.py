@@ -108,11 +108,11 @@ def child(name: str, n: int, d: int, dtype: str, repeats: int) -> None:
     print(*np.min(times, axis=0), memory, float(abs(value[rows] - exact).max() / abs(exact).max()))
 
 
-def measure(n: int, d: int, dtype: str, rounds: int, repeats: int) -> dict[str, np.ndarray]:
+def measure(peers: list[str], n: int, d: int, dtype: str, rounds: int, repeats: int) -> dict[str, np.ndarray]:
     """Each peer in turn, so that a busy neighbour disturbs all of them alike; the least of all rounds."""
     found: dict[str, np.ndarray] = {}
     for _ in range(rounds):
-        for name in PEERS:
+        for name in peers:
             if n > LARGEST.get(name, n) or not all(importlib.util.find_spec(module) for module in NEEDS.get(name, ())):
                 continue
             command = [sys.executable, __file__, "--child", name, str(n), str(d), dtype, str(repeats)]
@@ -130,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="+", default=["3x16000", "64x16000"], help="dimension x tokens, for instance 3x64000")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
@@ -145,7 +146,7 @@ def main() -> None:
     for case in args.cases:
         d, n = map(int, case.split("x"))
         for dtype in args.dtypes:
-            found = measure(n, d, dtype, args.rounds, args.repeats)
+            found = measure(args.peers, n, d, dtype, args.rounds, args.repeats)
             for name, (cpu, wall, memory, error) in found.items():
                 ratio = cpu / found["measureformer"][0] if "measureformer" in found else np.nan
                 print(f"| {d} | {n} | {dtype} | {name} | {cpu:.3f} | {wall:.3f} | {ratio:.2f} | {memory:.0f} | {error:.1e} |", flush=True)
