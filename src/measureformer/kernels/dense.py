@@ -39,7 +39,7 @@ def exponential_sums(
     Small sums and NumPy arrays have $s_i = \max_j \langle z_i, y_j \rangle$. In tiles it is the bound $s_i = |z_i| \max_j |y_j|$, which
     needs no search, as long as $e^{-2 s_i}$ is far from underflow: then no exponential overflows, and the mass is at least $e^{-2 s_i}$
     times the sum of the weights. Tiles with queries farther out take a pass over the scores first and have the maximum. The maxima are over
-    what counts: seen, and of positive weight. Where nothing counts, all three are 0.
+    what counts: seen, and of positive weight. Where nothing counts, numerator and mass are 0.
 
     The shift is a constant for derivatives, which is right for anything that does not depend on how the sums are split into
     ``numerator`` and ``shift``.
