@@ -88,7 +88,6 @@ def test_g12_dissipation_by_differences(name, sign):
 
 
 def test_blocks_batches_weightless_tokens_and_jax(monkeypatch):
-    import measureformer.diagnostics.energy as module
 
     clouds = [cloud(s) for s in range(3)]
     x, w = np.stack([mu.points for mu in clouds]), np.stack([mu.weights for mu in clouds])
@@ -100,7 +99,7 @@ def test_blocks_batches_weightless_tokens_and_jax(monkeypatch):
             assert energy(*more) == pytest.approx(whole[k], rel=1e-12)
         np.testing.assert_allclose(energy(jnp.asarray(x), 1.2, jnp.asarray(w)), whole, rtol=1e-12)
         assert energy(x[0], 1.2) == pytest.approx(energy(x[0], 1.2, np.full(5, 0.2)), rel=1e-14)
-        monkeypatch.setattr(module, "_BLOCK", 1)
+        monkeypatch.setattr("measureformer.kernels.dense.TILE", 1)
         np.testing.assert_allclose(energy(x, 1.2, w), whole, rtol=1e-13)
         monkeypatch.undo()
 

@@ -1,16 +1,12 @@
 """Interaction energies of attention, in the normalisations that are in print, and the rate at which a flow changes them."""
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float
 
 from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
 from ..geometry import tangent
-
-# Scores held at a time.
-_BLOCK = 2**22
+from ..kernels import exponential_sums, pair_sums
 
 # What multiplies S = iint e^{b <V x, y>} dmu dmu, as its logarithm, a function of b and of the number of tokens.
 NORMALISATIONS = {
@@ -91,17 +87,9 @@ def log_partition(
 
     Args, Raises: as in ``interaction_energy``.
     """
-    xp, n = namespace(points, weights), points.shape[-2]
-    w = equal_if_none(points, weights)
-    queries = beta * (points if V is None else points @ symmetric(V))
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    parts = []
-    for start in range(0, n, step):
-        scores = queries[..., start : start + step, :] @ xp.swapaxes(points, -1, -2)
-        scores = xp.where(w[..., None, :] > 0, scores, -xp.inf)  # tokens without weight must not set the scale
-        top = scores.max(-1, keepdims=True)
-        parts.append(top[..., 0] + xp.log((xp.exp(scores - top) * w[..., None, :]).sum(-1)))
-    return xp.concatenate(parts, axis=-1)
+    xp, w = namespace(points, weights), equal_if_none(points, weights)
+    _, mass, shift = exponential_sums(beta * _images(points, V), points, w, points[..., :0])
+    return shift + xp.log(mass)
 
 
 def energy_rate(
@@ -119,19 +107,10 @@ def energy_rate(
 
     Args: as in ``interaction_energy``; ``velocities`` are tangent vectors v_i at the points, per unit of time.
     """
-    xp, n = namespace(points, velocities, weights), points.shape[-2]
-    shift = log_scale(beta, n, normalisation)
-    w = equal_if_none(points, weights)
-    queries = points if V is None else points @ symmetric(V)
-    along = velocities if V is None else velocities @ V
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    total = xp.zeros(points.shape[:-2], points.dtype)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
-        keys = xp.swapaxes(points, -1, -2)
-        scores = beta * (queries[..., rows, :] @ keys) + shift
-        total = total + (w[..., rows] * ((xp.exp(scores) * w[..., None, :]) * (along[..., rows, :] @ keys)).sum(-1)).sum(-1)
-    return total
+    xp, w = namespace(points, velocities, weights), equal_if_none(points, weights)
+    images = _images(points, V)
+    pull, _, shift = exponential_sums(beta * images, points, w, images)
+    return (w * xp.exp(shift + log_scale(beta, points.shape[-2], normalisation)) * (pull * velocities).sum(-1)).sum(-1)
 
 
 def dissipation(
@@ -184,15 +163,11 @@ def closeness(
 
     Args, Raises: as in ``interaction_energy``.
     """
-    xp = namespace(points, weights)
-    images = points if V is None else points @ symmetric(V)
-    size = (points * images).sum(-1)
-
-    def kernel(xp, rows):
-        cross = rows[..., :-1] @ xp.swapaxes(points, -1, -2)
-        return xp.exp(-beta * (rows[..., -1:] + size[..., None, :] - 2 * cross))
-
-    return row_means(kernel, xp.concatenate([images, size[..., None]], -1), equal_if_none(points, weights))
+    xp, images = namespace(points, weights), _images(points, V)
+    size = (points * images).sum(-1, keepdims=True)
+    queries = xp.concatenate([2 * beta * images, xp.full_like(size, -beta)], -1)
+    _, mass, shift = exponential_sums(queries, xp.concatenate([points, size], -1), equal_if_none(points, weights), points[..., :0])
+    return mass * xp.exp(shift - beta * size[..., 0])
 
 
 def energy_gradient(
@@ -202,10 +177,9 @@ def energy_gradient(
 
     Args: as in ``interaction_energy``.
     """
-    xp = namespace(points, weights)
-    w = equal_if_none(points, weights)
-    images = points if V is None else points @ symmetric(V)
-    return tangent(points, (xp.exp(beta * (images @ points.T)) * w) @ images)
+    images = _images(points, V)
+    pull, _, shift = exponential_sums(beta * images, points, equal_if_none(points, weights), images)
+    return tangent(points, namespace(shift).exp(shift)[:, None] * pull)
 
 
 def log_scale(beta: float, n: int, normalisation: str) -> float:
@@ -221,25 +195,23 @@ def _known(normalisation: str) -> None:
 
 def _centred(points, beta: float, weights, V):
     """sum_ij w_i w_j expm1(b <V x_i, x_j>) / 2b, with its limit at b = 0."""
-    images = points if V is None else points @ symmetric(V)
+    xp, images = namespace(points, weights), _images(points, V)
     if beta == 0:
         mean = (weights[..., None] * points).sum(-2)
         return (mean * (weights[..., None] * images).sum(-2)).sum(-1) / 2
-    return (weights * row_means(lambda xp, rows: xp.expm1(rows @ xp.swapaxes(points, -1, -2)), beta * images, weights)).sum(-1) / (2 * beta)
-
-
-def row_means(kernel: Callable, queries: Float[Array, "*batch n d"], weights: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
-    """sum_j w_j k_ij for each i, where ``kernel(xp, rows)`` gives the rows k_ij of some queries: a block of them at a time."""
-    xp, n = namespace(queries, weights), queries.shape[-2]
-    step = max(1, _BLOCK // max(1, int(np.prod(queries.shape[:-1]))))
-    rows = (queries[..., start : start + step, :] for start in range(0, n, step))
-    return xp.concatenate([(kernel(xp, some) * weights[..., None, :]).sum(-1) for some in rows], axis=-1)
+    each = pair_sums(xp.expm1, beta * images, points, weights[..., None])[..., 0]
+    return (weights * each).sum(-1) / (2 * beta)
 
 
 def equal_if_none(points, weights: OptionalArray) -> Array:
     """The weights, or 1/n each."""
     xp = namespace(points, weights)
     return xp.full(points.shape[:-1], 1 / points.shape[-2], points.dtype) if weights is None else weights
+
+
+def _images(points, V):
+    """V x at each token."""
+    return points if V is None else points @ symmetric(V)
 
 
 def symmetric(V):

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from .._types import Array, namespace
 from ..errors import InputError
 from ..fields import Sinkhorn
-from .energy import closeness, equal_if_none, row_means, symmetric
+from ..kernels.dense import pair_sums
+from .energy import closeness, equal_if_none, symmetric
 
 # Every one of them is so scaled that its W_2 gradient is the field of the law with Q^T K = V, at any beta.
 
@@ -55,10 +56,10 @@ def sigmoid_energy(
         InputError: beta is 0, or V is not symmetric.
     """
     _not_zero(beta)
-    w = equal_if_none(points, weights)
+    xp, w = namespace(points, weights), equal_if_none(points, weights)
     queries = beta * (points if V is None else points @ symmetric(V))
-    rows = row_means(lambda xp, some: xp.logaddexp(0.0, some @ xp.swapaxes(points, -1, -2) + bias), queries, w)
-    return (w * rows).sum(-1) / (2 * beta)
+    each = pair_sums(lambda scores: xp.logaddexp(0.0, scores + bias), queries, points, w[..., None])[..., 0]
+    return (w * each).sum(-1) / (2 * beta)
 
 
 def mean_shift_energy(

@@ -13,9 +13,9 @@ from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
 from ..fields import Hardmax, ParticleField
 from ..fields.layers import MixLN, PeriLN, PreLN
-from ..fields.particle import BLOCK
 from ..flows import Checkpoint, Stop, Trajectory, flow
 from ..geometry import Sphere, normalize
+from ..kernels.dense import TILE
 from ..measures import Empirical
 from ..measures.clouds import Label
 from .depth import through_layers
@@ -93,7 +93,7 @@ def simulate(
         "clusters": int(sum(found)),
         "max_norm_error": _norm_error(result) if _spherical(simulation) else None,
         "steps": result.steps,
-        "kernel": "dense" if size * size * len(ends) <= BLOCK else "blocks of queries",
+        "kernel": "dense" if size * size * len(ends) <= TILE**2 else "dense in tiles",
         "wall_s": time.perf_counter() - start,
         "status": _status(result),
         "stop": result.stop.name.lower(),
