@@ -47,7 +47,7 @@ def half_angles(x, w):
     u = w / xp.where(rapidity > 0, rapidity, 1)
     cosine = (x @ u)[..., None]
     across = x - cosine * u
-    sine2 = (across * across).sum(-1, keepdims=True)
+    sine2 = xp.einsum("...i,...i->...", across, across)[..., None]
     near = cosine > 0
     c2 = xp.where(near, (1 + cosine) / 2, sine2 / (2 * (1 - xp.where(near, 0, cosine))))
     s2 = xp.where(near, sine2 / (2 * (1 + xp.where(near, cosine, 0))), (1 - cosine) / 2)

@@ -51,11 +51,21 @@ def meanfield_clock(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign:
     transform = np.cos(np.outer(k, theta)) * np.where(k == 0, 1, 2)[:, None] / nodes
     coefficients = speed * (xp.asarray(transform, zero.dtype) @ values)
 
-    def interpolant(tau):
-        angle = xp.arccos(xp.clip(tau / half - 1, -1, 1))
-        return coefficients @ xp.cos(xp.asarray(k, zero.dtype) * angle)
+    return (_along if xp is np else _along_jax)(coefficients, half, tol)
 
-    return integrate_ode(interpolant, zero, 1.0, rtol=tol, atol=tol).value
+
+def _along(coefficients, half, tol):
+    """tau(1) for tau' = sum_k c_k cos(k arccos(tau/half - 1)), tau(0) = 0."""
+    xp = namespace(coefficients)
+    k = xp.arange(coefficients.shape[0]).astype(coefficients.dtype)
+
+    def speed(tau):
+        return coefficients @ xp.cos(k * xp.arccos(xp.clip(tau / half - 1, -1, 1)))
+
+    return integrate_ode(speed, xp.zeros((), coefficients.dtype), 1.0, rtol=tol, atol=tol).value
+
+
+_along_jax = jax.jit(_along, static_argnames="tol")
 
 
 def _nodes(reach: float, dtype) -> int:
