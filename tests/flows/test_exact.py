@@ -98,7 +98,9 @@ def test_the_clock_keeps_its_digits(length, sign):
     angle = np.array([0.3, 1.0, 2.0, np.pi - 1e-6])
     mu = Empirical(np.stack([np.cos(angle), np.sin(angle)], 1), np.array([0.2, 0.3, 0.3, 0.2]))
     start = np.log(np.tan(angle / 2))
-    tau = integrate_ode(lambda s: length * sign * (mu.weights @ -np.tanh(start - s))[None], np.zeros(1), 1.0, rtol=3e-14, atol=1e-15).value[0]
+    tau = integrate_ode(lambda s: length * sign * (mu.weights @ -np.tanh(start - s))[None], np.zeros(1), 1.0, rtol=3e-14, atol=1e-15).value[
+        0
+    ]
     found = float(meanfield_clock(mu, np.array([np.sqrt(length), 0.0]), 1.0, sign=sign))
     assert found == pytest.approx(tau, rel=1e-12, abs=1e-13 * np.exp(0.1 * length))
 

@@ -1,4 +1,4 @@
-"""Gated great circles against tight integration: everywhere in d dimensions, in the limits, and where the problem itself is ill-conditioned."""
+"""Gated great circles against tight integration: everywhere, in the limits, and where the problem itself is ill-conditioned."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,10 @@ def along_circles(x, a, tau, w, t):
         angle = 2 * np.arctan(np.exp(y))
         return -speed * np.maximum(A * np.cos(angle) + B * np.sin(angle) - tau, 0)
 
-    end = [integrate_ode(lambda y, b=b: velocity(y, b), np.array([y0]), t, rtol=3e-14, atol=1e-15).value for y0, b in zip(start, B, strict=True)]
+    end = [
+        integrate_ode(lambda y, b=b: velocity(y, b), np.array([y0]), t, rtol=3e-14, atol=1e-15).value
+        for y0, b in zip(start, B, strict=True)
+    ]
     angle = 2 * np.arctan(np.exp(np.array(end)))
     return np.cos(angle) * e + np.sin(angle) * u
 

@@ -14,8 +14,8 @@ class Circle(NamedTuple):
 
     r moves down to ``star``, the largest root of q below r0, or 0; 1/``upper`` is the smallest root above r0, infinity if ``upper`` is 0.
     The coordinate v = (r - star) / (1 - upper r) falls as e^{-delta}, where delta has the rate
-    $(1 - \mathrm{upper} \cdot \mathrm{star})\,(n_2 r^2 + n_1 r + n_0)/(1+r^2)$ per unit of omega t: bounded, and far from zero unless the gate
-    nearly closes on the way.
+    $(1 - \mathrm{upper} \cdot \mathrm{star})\,(n_2 r^2 + n_1 r + n_0)/(1+r^2)$ per unit of omega t: bounded, and far from zero unless the
+    gate nearly closes on the way.
     With t1 = -(B + sgn(B) sqrt(B^2 - alpha gamma)) the roots are gamma/t1 and t1/alpha, and q = (r - gamma/t1)(alpha r - t1).
     """
 
@@ -98,10 +98,10 @@ def rate(c: Circle, r: Array) -> tuple[Array, Array, Array]:
 def time(c: Circle, delta: Array) -> Array:
     r"""omega t at delta: the integral of $(1/r + r)/q(r)$ from r to r0.
 
-    In terms of $J = \int dr/q$, for real roots $\int dr/(rq) = (\alpha J - L(\gamma/t_1))/t_1$ and $\int r\,dr/q = (\gamma J + M)/t_1$, with
-    $L(s) = s^{-1} \log[(r-s) r_0 / ((r_0-s) r)]$, $M = (t_1/\alpha) \log[(t_1 - \alpha r)/(t_1 - \alpha r_0)]$,
-    $J = D^{-1} \log[(\alpha r-t_1)(r_0-s)/((\alpha r_0-t_1)(r-s))]$, D = t1 - alpha s: all three stay finite when s, alpha or D vanish. Of the
-    two integrals the first cancels when both roots are far below r, the second when both are far above: there a series takes over.
+    In terms of $J = \int dr/q$, for real roots $\int dr/(rq) = (\alpha J - L(s))/t_1$ and $\int r\,dr/q = (\gamma J + M)/t_1$,
+    s = gamma/t1, with $L(s) = s^{-1} \log[(r-s) r_0 / ((r_0-s) r)]$, $M = (t_1/\alpha) \log[(t_1 - \alpha r)/(t_1 - \alpha r_0)]$ and
+    $J = D^{-1} \log[(\alpha r-t_1)(r_0-s)/((\alpha r_0-t_1)(r-s))]$, D = t1 - alpha s: all three stay finite when s, alpha or D vanish.
+    Of the two integrals the first cancels when both roots are far below r, the second when both are far above: there a series takes over.
     """
     xp = namespace(delta)
     v = c.v0 * xp.exp(-delta)
@@ -118,7 +118,6 @@ def time(c: Circle, delta: Array) -> Array:
     Fp, Fp0 = (
         xp.where(p_star, c.alpha * a, xp.where(p_upper, -c.t1 * b, c.alpha * x - c.t1)) for a, b, x in ((low, high, r), (low0, high0, c.r0))
     )
-    real = c.disc >= 0
     P, S = _closed(c, r, change, Fs, Fs0, Fp, Fp0)
     size = xp.where(c.disc >= 0, abs(c.t1), xp.sqrt(xp.maximum(c.alpha * c.gamma, 0)))
     P = _in_corner(size < _CORNER * abs(c.alpha), P, r, c.r0, c.alpha, c.B, c.gamma, size)

@@ -24,9 +24,7 @@ class Gated(NamedTuple):
     w: Array
 
 
-def gated_flow(
-    x: Float[Array, "n d"], a: Float[Array, " d"], tau: Scalar, w: Float[Array, " d"], t: Scalar = 1.0
-) -> Float[Array, "n d"]:
+def gated_flow(x: Float[Array, "n d"], a: Float[Array, " d"], tau: Scalar, w: Float[Array, " d"], t: Scalar = 1.0) -> Float[Array, "n d"]:
     r"""The flow of $x' = (\langle a, x \rangle - \tau)_+ P_x w$ for time t.
 
     With e = w/|w| and x = cos(f) e + sin(f) u the point stays on the circle of e and u, and r = tan(f/2) obeys
@@ -104,8 +102,8 @@ def _solve(moves, r0, alpha, B, gamma, q0, duration):
                     break
             else:
                 raise ConditioningError(
-                    f"a gated flow did not converge for x[{part[left[0]]}] and {left.size - 1} more points: they have hardly passed the gate; "
-                    f"move the gate, or integrate the field with integrate_ode"
+                    f"a gated flow did not converge for x[{part[left[0]]}] and {left.size - 1} more points: they have hardly passed "
+                    f"the gate; move the gate, or integrate the field with integrate_ode"
                 )
             shrink[part] = place(block, found) / block.r0
     return shrink
