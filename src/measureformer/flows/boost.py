@@ -45,13 +45,22 @@ def half_angles(x, w):
     xp = namespace(x, w)
     rapidity = xp.sqrt((w * w).sum())
     u = w / xp.where(rapidity > 0, rapidity, 1)
-    cosine = (x @ u)[..., None]
+    sum_ = _row_sum if xp is np else _fused_sum
+    cosine = sum_(x, u)
     across = x - cosine * u
-    sine2 = xp.einsum("...i,...i->...", across, across)[..., None]
+    sine2 = sum_(across, across)
     near = cosine > 0
     c2 = xp.where(near, (1 + cosine) / 2, sine2 / (2 * (1 - xp.where(near, 0, cosine))))
     s2 = xp.where(near, sine2 / (2 * (1 + xp.where(near, cosine, 0))), (1 - cosine) / 2)
     return u, xp.exp(-rapidity), across, c2, s2
+
+
+def _row_sum(x, y):
+    return np.einsum("...i,...i->...", x, y)[..., None]
+
+
+def _fused_sum(x, y):
+    return (x * y).sum(-1, keepdims=True)
 
 
 def boost_as_block(w: Float[Array, " d"]) -> tuple[Float[Array, "d 1"], Float[Array, "1 d"], Float[Array, " 1"]]:

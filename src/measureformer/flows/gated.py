@@ -46,9 +46,12 @@ def gated_flow(x: Float[Array, "n d"], a: Float[Array, " d"], tau: Scalar, w: Fl
     Raises:
         ConditioningError: an iteration did not converge (NumPy; on JAX arrays such a point is NaN).
     """
-    xp = namespace(x, a, tau, w)
+    xp = namespace(x, a, tau, w, t)
     if not x.shape[0]:
         return x
+    if xp is not np and not any(isinstance(v, jax.core.Tracer) for v in (x, a, tau, w, t)) and x.devices() == {jax.devices("cpu")[0]}:
+        # points can leave the iteration one by one only where their values are known
+        return jnp.asarray(gated_flow(*map(np.asarray, (x, a, tau, w, t))))
     w = w * xp.sign(xp.asarray(t, x.dtype))
     u, _, across, c2, s2 = half_angles(x, w)
     length = xp.sqrt((across * across).sum(-1))

@@ -29,6 +29,31 @@ def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
     ``tolerances`` are (rtol, atol), or None if no error is asked for.
     """
 
+    x, sums, error, dense = _step(field, solver, rates, state, weights, t, h)
+    scaled = jnp.asarray(0.0, x.dtype)
+    if tolerances is not None:
+        rtol, atol = tolerances
+        pairs = zip(jax.tree.leaves(error), jax.tree.leaves(state), jax.tree.leaves((x, sums)), strict=True)
+        scaled = jnp.max(jnp.stack([jnp.max(abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b)))) for e, a, b in pairs]))
+    return _taken(field, x, sums, scaled, weights, t + h, dense)
+
+
+@eqx.filter_jit
+def several(field, solver, rates, state, weights, t, h, count) -> tuple[Any, Any, Any]:
+    """``count`` steps of length h at a stretch, unobserved: the state, how far it left the sphere, whether all is finite."""
+
+    def step(i, carry):
+        state, drift = carry
+        x, sums, _, _ = _step(field, solver, rates, state, weights, t + i * h, h)
+        return (field.space.retract(x), sums), jnp.maximum(drift, _drift(field, x))
+
+    state, drift = jax.lax.fori_loop(0, count, step, (state, jnp.asarray(0.0, t.dtype)))
+    return state, drift, jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state)]).all()
+
+
+def _step(field, solver, rates, state, weights, t, h):
+    """Tokens (before they are put back into the space), integrals, their errors, and the interpolant, after one step."""
+
     def slope(time, y, _):
         v = field(y[0], y[0], weights, time)
         return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
@@ -36,12 +61,7 @@ def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
     term = diffrax.ODETerm(slope)
     memory = solver.init(term, t, t + h, state, None)
     (x, sums), error, dense, _, _ = solver.step(term, t, t + h, state, None, memory, made_jump=True)
-    scaled = jnp.asarray(0.0, x.dtype)
-    if tolerances is not None:
-        rtol, atol = tolerances
-        pairs = zip(jax.tree.leaves(error), jax.tree.leaves(state), jax.tree.leaves((x, sums)), strict=True)
-        scaled = jnp.max(jnp.stack([jnp.max(abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b)))) for e, a, b in pairs]))
-    return _taken(field, x, sums, scaled, weights, t + h, dense)
+    return x, sums, error, dense
 
 
 @eqx.filter_jit
@@ -65,8 +85,11 @@ def _taken(field, x, sums, error, weights, t, dense) -> Taken:
     y = field.space.retract(x)
     v = field(y, y, weights, t)
     finite = jnp.isfinite(y).all() & jnp.isfinite(v).all() & jnp.isfinite(error)
-    drift = jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
-    return Taken((y, sums), error, finite, drift, norm(v)[..., 0].max(-1), dense)
+    return Taken((y, sums), error, finite, _drift(field, x), norm(v)[..., 0].max(-1), dense)
+
+
+def _drift(field, x):
+    return jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
 
 
 @eqx.filter_jit

@@ -1,0 +1,137 @@
+"""Exact flows against integrators that are asked for ten digits, and what fixed steps cost beyond a hand-written scan: `make bench-exact`.
+
+Prints two Markdown tables. Times are CPU seconds (all threads together), the best of some calls after one that compiles; the work of a row
+is done by every method in one run. Errors are the largest in any coordinate, against the closed form (its own against a tight integration of
+some hundred points is in the tests).
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from measureformer import Empirical, ParticleField, Softmax, flow
+from measureformer.flows import boost, gated_flow, meanfield_flow
+from measureformer.geometry import normalize, tangent
+
+
+def seconds(call: Callable[[], Any], repeat: int) -> tuple[float, Any]:
+    """CPU seconds of the best of ``repeat`` calls, after one that is not counted, and what the last one returned."""
+    jax.block_until_ready(call())
+    best, value = np.inf, None
+    for _ in range(repeat):
+        start = time.process_time()
+        value = jax.block_until_ready(call())
+        best = min(best, time.process_time() - start)
+    return best, value
+
+
+def adaptive(field: Callable, solver: Any, t: float) -> Callable:
+    """diffrax with rtol = atol = 1e-10."""
+
+    @jax.jit
+    def solve(x):
+        controller = diffrax.PIDController(rtol=1e-10, atol=1e-10)
+        term = diffrax.ODETerm(lambda s, y, args: field(y))
+        return diffrax.diffeqsolve(term, solver, 0.0, t, None, x, stepsize_controller=controller, max_steps=100_000).ys[-1]
+
+    return solve
+
+
+def rk4(field: Callable, t: float, steps: int) -> Callable:
+    """The classical method in a scan, normalised after each step."""
+    h = t / steps
+
+    @jax.jit
+    def solve(x):
+        def step(y, _):
+            a = field(y)
+            b = field(y + h / 2 * a)
+            c = field(y + h / 2 * b)
+            return normalize(y + h / 6 * (a + 2 * b + 2 * c + field(y + h * c))), None
+
+        return jax.lax.scan(step, x, None, length=steps)[0]
+
+    return solve
+
+
+def rows_of_flows(n: int, repeat: int) -> None:
+    """Boost, gate and clock."""
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(normalize(rng.normal(size=(n, 3))))
+    a, w = jnp.asarray(rng.normal(size=(2, 3)))
+    tau, alpha = 0.3 * float(jnp.linalg.norm(a)), w / jnp.linalg.norm(w)
+
+    def gate(y):
+        return jnp.maximum(y @ a - tau, 0)[:, None] * tangent(y, jnp.broadcast_to(w, y.shape))
+
+    cases = [
+        ("boost, t = 4", jax.jit(lambda y: boost(y, 4 * w)), None,
+         [("Dopri8, 1e-10", adaptive(lambda y: tangent(y, jnp.broadcast_to(w, y.shape)), diffrax.Dopri8(), 4.0))]),
+        ("gated great circle, t = 4", jax.jit(lambda y: gated_flow(y, a, tau, w, 4.0)), lambda y: gated_flow(y, *map(np.asarray, (a, tau, w)), 4.0),
+         [("Tsit5, 1e-10", adaptive(gate, diffrax.Tsit5(), 4.0))]),
+        ("rank-one mean field, t = 3", lambda y: meanfield_flow(Empirical(y), alpha, 3.0), lambda y: meanfield_flow(Empirical(y), np.asarray(alpha), 3.0),
+         [(f"RK4, {k} steps", rk4(lambda y: tangent(y, (y.mean(0) @ alpha) * jnp.broadcast_to(alpha, y.shape)), 3.0, k)) for k in (400, 1600)]),
+    ]  # fmt: skip
+    print(f"| n = {n}, d = 3 | method | CPU ms | ratio | error |\n|---|---|---|---|---|")
+    for what, ours, on_numpy, peers in cases:
+        base, exact = seconds(lambda ours=ours: ours(x), repeat)
+        print(f"| {what} | closed form, JAX | {1e3 * base:.1f} | 1 | |")
+        if on_numpy is not None:
+            taken, found = seconds(lambda f=on_numpy: f(np.asarray(x)), repeat)
+            print(f"| | closed form, NumPy | {1e3 * taken:.1f} | {taken / base:.2f} | {abs(found - exact).max():.1e} |")
+        for name, peer in peers:
+            taken, found = seconds(lambda peer=peer: peer(x), 1)
+            print(f"| | {name} | {1e3 * taken:.1f} | {taken / base:.1f} | {abs(normalize(found) - exact).max():.1e} |", flush=True)
+
+
+def rows_of_steps(sizes: list[int], repeat: int) -> None:
+    """Fixed steps: a scan by hand, diffrax as it comes, and ours."""
+    print("\n| n, 60 steps | method | CPU ms a step | ratio to the scan |\n|---|---|---|---|")
+    law, h, steps = ParticleField(Softmax(4.0)), 0.05, 60
+    for n in sizes:
+        mu = Empirical(normalize(np.random.default_rng(1).normal(size=(n, 3))))
+        x, weights = jnp.asarray(mu.points), jnp.asarray(mu.weights)
+        for name, solver in (("Euler", diffrax.Euler()), ("Dopri8", diffrax.Dopri8())):
+            by_hand = _scan(law, solver, weights, h, steps)
+            stepped = jax.jit(lambda y, solver=solver: diffrax.diffeqsolve(
+                diffrax.ODETerm(lambda t, z, args: law(z, z, weights, t)), solver, 0.0, h * steps, h, y, max_steps=steps + 1).ys[-1])  # fmt: skip
+            base, _ = seconds(lambda f=by_hand: f(x), repeat)
+            for method, call in (("scan", None), ("diffrax", lambda f=stepped: f(x)),
+                                 ("flow(step=...)", lambda solver=solver: flow(law, mu, h * steps, step=h, solver=solver).points[0][-1])):  # fmt: skip
+                taken = base if call is None else seconds(call, repeat)[0]
+                print(f"| {n} | {name}, {method} | {1e3 * taken / steps:.3f} | {taken / base:.2f} |", flush=True)
+
+
+def _scan(law, solver, weights, h, steps):
+    """The solver's steps in a scan, normalised after each; Euler without the solver."""
+    term = diffrax.ODETerm(lambda t, z, args: law(z, z, weights, t))
+
+    def step(y, k):
+        if isinstance(solver, diffrax.Euler):
+            return normalize(y + h * law(y, y, weights, 0.0)), None
+        memory = solver.init(term, k * h, (k + 1) * h, y, None)
+        return normalize(solver.step(term, k * h, (k + 1) * h, y, None, memory, made_jump=True)[0]), None
+
+    return jax.jit(lambda y: jax.lax.scan(step, y, jnp.arange(steps))[0])
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 1000])
+    parser.add_argument("--repeat", type=int, default=5)
+    choice = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    rows_of_flows(choice.tokens, choice.repeat)
+    rows_of_steps(choice.sizes, choice.repeat)
+
+
+if __name__ == "__main__":
+    main()
