@@ -55,7 +55,7 @@ def _step(field, solver, rates, state, weights, t, h):
     """Tokens (before they are put back into the space), integrals, their errors, and the interpolant, after one step."""
 
     def slope(time, y, _):
-        v = field(y[0], y[0], weights, time)
+        v = _velocity(field, y[0], weights, time)
         return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
 
     term = diffrax.ODETerm(slope)
@@ -83,9 +83,14 @@ def noisy(field, kappa, heun, state, weights, t, h, key) -> Taken:
 
 def _taken(field, x, sums, error, weights, t, dense) -> Taken:
     y = field.space.retract(x)
-    v = field(y, y, weights, t)
+    v = _velocity(field, y, weights, t)
     finite = jnp.isfinite(y).all() & jnp.isfinite(v).all() & jnp.isfinite(error)
     return Taken((y, sums), error, finite, _drift(field, x), norm(v)[..., 0].max(-1), dense)
+
+
+def _velocity(field, x, weights, t):
+    """v at the tokens (N, n, d). A single measure goes without the axis of the batch, because its matrix products are faster so."""
+    return field(x[0], x[0], weights[0], t)[None] if x.shape[0] == 1 else field(x, x, weights, t)
 
 
 def _drift(field, x):
