@@ -22,10 +22,12 @@ from measureformer.geometry import normalize, tangent
 
 
 def seconds(call: Callable[[], Any], repeat: int) -> tuple[float, Any]:
-    """CPU seconds of the best of ``repeat`` calls, after one that is not counted, and what the last one returned."""
+    """CPU seconds of the best of at least ``repeat`` calls (more if short), after one that is not counted, and the last value."""
     jax.block_until_ready(call())
     best, value = np.inf, None
-    for _ in range(repeat):
+    begin, calls = time.process_time(), 0
+    while calls < repeat or (calls < 20 * repeat and time.process_time() - begin < 0.5):
+        calls += 1
         start = time.process_time()
         value = jax.block_until_ready(call())
         best = min(best, time.process_time() - start)

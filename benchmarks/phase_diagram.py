@@ -1,9 +1,9 @@
 """The phase diagram of 32 tokens on the circle against the algorithm of the published script: `make bench-phases`.
 
 Prints one Markdown table: seconds for one beta, 2048 samples, 300 layers, 200 checkpoints, float64. The published algorithm, as it is
-described (its code is not copied), works on (samples, n, d): scores, softmax, average, normalise; at a checkpoint it makes all cosines again
-and counts those above 0.999. Its count of clusters by the rank of a matrix is left out. torch is optional. ``--full`` runs all 90 values of
-beta too.
+described (its code is not copied), works on (samples, n, d): scores, softmax, average, normalise; at a checkpoint it makes all cosines
+again and counts those above 0.999. Its count of clusters by the rank of a matrix is left out. torch is optional.
+``--full`` runs all 90 values of beta too.
 """
 
 import argparse
