@@ -10,13 +10,14 @@ CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 # Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
 ARGS ?=
 
-.PHONY: help demo test lint types pytest test-slow bench bench-slow acceptance scaling float32 dense baseline lock clean
+.PHONY: help demo test lint types pytest test-slow bench bench-slow bench-exact bench-phases acceptance scaling float32 dense baseline lock clean
 
 help:
 	@echo 'make demo        the main job on real data; writes demo-output/report.html'
 	@echo 'make test        lint, types and the fast tests'
 	@echo 'make test-slow   the slow tests'
 	@echo 'make bench       benchmarks, small sizes (bench-slow: the large ones)'
+	@echo 'make bench-exact exact flows against integrators (make bench-phases: the phase diagram against the published algorithm)'
 	@echo 'make acceptance  the table of what must be reached, measured (make scaling: times against the number of atoms)'
 	@echo 'make baseline    against the same network trained by Adam (make float32: how many atoms single precision carries)'
 	@echo 'make dense       dense attention beside NumPy, JAX written out, torch and KeOps (those that are installed)'
@@ -46,6 +47,13 @@ bench: .venv/.dev
 
 bench-slow: .venv/.dev
 	$(CALM) $(BIN)/python -m pytest benchmarks -m slow $(ARGS)
+
+# One thread for everybody; CPU seconds. More: make bench-phases ARGS=--full
+bench-exact: .venv/.dev
+	$(CALM) $(BIN)/python benchmarks/exact.py $(ARGS)
+
+bench-phases: .venv/.dev
+	$(CALM) $(BIN)/python benchmarks/phase_diagram.py $(ARGS)
 
 # Measured as a user has it, on all cores. Some of it only: make acceptance ARGS="--rows 1 3"
 acceptance: .venv/.dev

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from measureformer import InputError
-from measureformer.dynamics import discrete_front
+from measureformer.dynamics import discrete_front, gamma_curve
 from measureformer.experiments.literature import (
     FIGURES,
     Page,
@@ -21,6 +21,7 @@ from measureformer.experiments.literature import (
     staircase,
 )
 from measureformer.experiments.literature import phase_diagram as phases
+from measureformer.experiments.shelf import Shelf, discard_shelf
 from measureformer.fields.attention import attention_weights
 from measureformer.geometry import normalize
 
@@ -78,6 +79,48 @@ def test_group_15_dense_and_gram_agree_and_the_front_is_sharp_in_high_dimension(
     monkeypatch.setattr(phases, "_DENSE", 2)
     gram = phases.gathered_pairs(np.random.default_rng(3), 8, np.array([4.0]), np.array([10.0]), 200)[0]
     assert abs(sparse - gram).max() < 4 * np.hypot(0.224, 0.224) / np.sqrt(200)
+
+
+def test_a_killed_phase_diagram_goes_on(tmp_path):
+    """The second run takes what the first one finished, and nothing else; the result is that of one run."""
+    betas, times = np.array([1.0, 4.0, 9.0]), np.array([0.0, 2.0, 5.0])
+
+    def run(parts, progress=None):
+        return phases.gathered_pairs(np.random.default_rng(0), 2, betas, times, 64, parts=parts, progress=progress)
+
+    def kill(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Shelf(tmp_path / "parts", {"seed": 0}), kill)
+    assert (tmp_path / "parts" / "d2-beta0.npz").is_file()
+    (tmp_path / "parts" / "d2-beta2.npz").unlink(missing_ok=True)
+    stored = Shelf(tmp_path / "parts", {"seed": 0})
+    marked = {**(stored.load("d2-beta0") or {}), "error": np.full(3, 7.0)}
+    stored.save("d2-beta0", marked)
+    again, whole = run(stored), run(None)
+    np.testing.assert_array_equal(again[0], whole[0])
+    np.testing.assert_array_equal(again[1][:, 0], 7)
+    np.testing.assert_array_equal(again[1][:, 1:], whole[1][:, 1:])
+    np.testing.assert_array_equal(again[2], whole[2])
+    with pytest.raises(InputError, match="other parameters"):
+        Shelf(tmp_path / "parts", {"seed": 1})
+    discard_shelf(tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+def test_fronts_begin_at_the_lowest_beta_and_end_at_the_horizon():
+    flow, steps = phases._fronts(0.1)
+    for front, end in ((flow, gamma_curve(30.0, 32)), (steps, discrete_front(30.0, 32, 0.1))):
+        assert front.y[0] == 0.1 and front.x[-1] == pytest.approx(30, abs=1e-6) and front.y[-1] == pytest.approx(end, abs=1e-9)
+        assert (np.diff(front.x) > 0).all()
+    np.testing.assert_allclose(np.interp(10.0, steps.x, steps.y), discrete_front(10.0, 32, 0.1), atol=2e-2)
+
+
+def test_graphs_are_counted_apart():
+    near = np.zeros((3, 4, 4), bool) | np.eye(4, dtype=bool)
+    near[1, 0, 3] = near[2, 0, 1] = near[2, 1, 2] = near[2, 2, 3] = True
+    np.testing.assert_array_equal(phases._components(near | near.swapaxes(1, 2)), [4, 3, 1])
 
 
 @pytest.mark.slow

@@ -91,6 +91,20 @@ def test_meanfield_attention_of_rank_one(mu, seed, t, sign):
     np.testing.assert_allclose(boost(mu.points, tau * e), there, atol=1e-14)
 
 
+@pytest.mark.parametrize("length", [0.1, 3.0, 19.0, 40.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_clock_keeps_its_digits(length, sign):
+    """Against the cosines themselves, by tight integration; 40 is too long for an interpolant. All the way from e to near -e."""
+    angle = np.array([0.3, 1.0, 2.0, np.pi - 1e-6])
+    mu = Empirical(np.stack([np.cos(angle), np.sin(angle)], 1), np.array([0.2, 0.3, 0.3, 0.2]))
+    start = np.log(np.tan(angle / 2))
+    tau = integrate_ode(lambda s: length * sign * (mu.weights @ -np.tanh(start - s))[None], np.zeros(1), 1.0, rtol=3e-14, atol=1e-15).value[
+        0
+    ]
+    found = float(meanfield_clock(mu, np.array([np.sqrt(length), 0.0]), 1.0, sign=sign))
+    assert found == pytest.approx(tau, rel=1e-12, abs=1e-13 * np.exp(0.1 * length))
+
+
 def test_mean_orthogonal_to_alpha_does_not_move():
     """Lemma 3.3 of arXiv:2411.04551: <E, alpha> = 0 is stationary, and the sign of <E, alpha> never changes."""
     x = normalize(np.array([[1.0, 1, 0], [1, -1, 0], [0, 0, 1.0]]))

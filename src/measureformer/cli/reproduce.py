@@ -10,8 +10,11 @@ from .._files import write_whole
 from ..errors import InputError
 from ..experiments.literature import FIGURES, Page, Settings, reproduce
 from ..experiments.literature.catalogue import figure_named
+from ..experiments.shelf import discard_shelf
 from ..interpolation.interpolate import SIMULATION_FILE, check_free, claim, versions
 from .console import stages
+
+PARTS = "parts"
 
 
 def figure_rows() -> list[dict[str, str]]:
@@ -32,7 +35,7 @@ def show_figures() -> None:
 
 
 def run_reproduce(name: str | None, out: Path | None, *, full: bool, seed: int, force: bool, as_json: bool) -> dict:
-    """``measureformer reproduce``: the summary.
+    """``measureformer reproduce``: the summary. What a long figure has done is in ``parts`` until it is finished; the same command goes on.
 
     Raises:
         InputError: no figure or no directory is named; the figure is not known; the directory holds another run.
@@ -43,9 +46,11 @@ def run_reproduce(name: str | None, out: Path | None, *, full: bool, seed: int, 
     if out is None:
         raise InputError("--out is missing; name the directory for the figure, --out DIR")
     check_free(out, force=force)
+    if force:
+        discard_shelf(out / PARTS)
     start = time.perf_counter()
     with stages() as stage:
-        page = reproduce(name, Settings(full, seed, stage))
+        page = reproduce(name, Settings(full, seed, stage, out / PARTS))
         stage("drawing")
         claim(out, force=force)
         for pattern in ("figures/*.png", "tables/*.csv"):
@@ -69,6 +74,7 @@ def run_reproduce(name: str | None, out: Path | None, *, full: bool, seed: int, 
             "versions": versions(),
         }
         write_whole(out / SIMULATION_FILE, (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        discard_shelf(out / PARTS)
     if not as_json:
         _show(page, out, summary["wall_s"])
     return {**summary, "out": str(out)}

@@ -24,6 +24,8 @@ from .growth import growth_rate as growth_rate
 from .growth import log_funk_hecke as log_funk_hecke
 from .growth import noise_threshold as noise_threshold
 from .growth import switch_betas as switch_betas
+from .lanes import Layers as Layers
+from .lanes import lane_layers as lane_layers
 from .levels import dirac_energy as dirac_energy
 from .levels import mean_energy as mean_energy
 from .levels import uniform_energy as uniform_energy

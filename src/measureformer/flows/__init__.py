@@ -16,6 +16,9 @@ from .events import Converged as Converged
 from .events import Escape as Escape
 from .events import Jump as Jump
 from .evolve import evolve as evolve
+from .gated import Gated as Gated
+from .gated import gate_of as gate_of
+from .gated import gated_flow as gated_flow
 from .lines import line_as_block as line_as_block
 from .lines import line_blocks as line_blocks
 from .lines import line_differential as line_differential

@@ -20,7 +20,7 @@ def boost(x: Float[Array, "*batch d"], w: Float[Array, " d"]) -> Float[Array, "*
         x: points of the sphere.
         w: direction times rapidity; w = 0 is the identity.
     """
-    u, shrink, across, c2, s2 = _half_angles(x, w)
+    u, shrink, across, c2, s2 = half_angles(x, w)
     return ((c2 - shrink**2 * s2) * u + shrink * across) / (c2 + shrink**2 * s2)
 
 
@@ -28,7 +28,7 @@ def boost_log_growth(x: Float[Array, "*batch d"], w: Float[Array, " d"]) -> Floa
     r"""log |det D boost(., w)| at x, on the tangent spaces: $-(d-1) \log(\cosh\lambda + \sinh\lambda \langle x, u \rangle)$, since boosts
     are conformal and lengths at x are divided by $\cosh\lambda + \sinh\lambda \langle x, u \rangle$. Without cancellation, as ``boost``.
     """
-    _, shrink, _, c2, s2 = _half_angles(x, w)
+    _, shrink, _, c2, s2 = half_angles(x, w)
     xp = namespace(x, w)
     return (1 - x.shape[-1]) * (xp.log(c2 + shrink**2 * s2) - xp.log(shrink))[..., 0]
 
@@ -40,18 +40,27 @@ def constant_field(field: TransformerField) -> OptionalArray:
     return perceptron(namespace(field.W).zeros(field.W.shape[0], field.W.dtype), field.W, None, field.b)
 
 
-def _half_angles(x, w):
+def half_angles(x, w):
     """u = w/|w|, exp(-|w|), the component of x across u, and cos^2 and sin^2 of half the angle between x and u."""
     xp = namespace(x, w)
     rapidity = xp.sqrt((w * w).sum())
     u = w / xp.where(rapidity > 0, rapidity, 1)
-    cosine = (x @ u)[..., None]
+    sum_ = _row_sum if xp is np else _fused_sum
+    cosine = sum_(x, u)
     across = x - cosine * u
-    sine2 = (across * across).sum(-1, keepdims=True)
+    sine2 = sum_(across, across)
     near = cosine > 0
     c2 = xp.where(near, (1 + cosine) / 2, sine2 / (2 * (1 - xp.where(near, 0, cosine))))
     s2 = xp.where(near, sine2 / (2 * (1 + xp.where(near, cosine, 0))), (1 - cosine) / 2)
     return u, xp.exp(-rapidity), across, c2, s2
+
+
+def _row_sum(x, y):
+    return np.einsum("...i,...i->...", x, y)[..., None]
+
+
+def _fused_sum(x, y):
+    return (x * y).sum(-1, keepdims=True)
 
 
 def boost_as_block(w: Float[Array, " d"]) -> tuple[Float[Array, "d 1"], Float[Array, "1 d"], Float[Array, " 1"]]:

@@ -10,10 +10,12 @@ import numpy as np
 from ..errors import InputError
 from ..fields.particle import remedy
 from .checkpoint import Checkpoint, Moment
-from .steps import Taken, attempt, look, noisy, speeds
+from .steps import Taken, attempt, look, noisy, several, speeds
 from .task import Task
 from .trajectory import Stop, Trajectory
 from .watch import Step, Watch
+
+_STRETCH = 64  # steps between two looks at whether all is finite
 
 
 class Run:
@@ -103,6 +105,8 @@ class Run:
         """From the present time to the target, or to where the flow stops."""
         if self.task.step is not None and target > self.t:
             self.h = (target - self.t) / np.ceil((target - self.t) / self.task.step * (1 - 1e-12))
+        if self._unobserved():
+            self._stretch(target)
         while self.t < target and self.stop is None:
             if self.steps + self.rejected >= self.task.max_steps:
                 self.stop = Stop.STEPS
@@ -123,6 +127,26 @@ class Run:
             elif self.h <= max(16 * np.finfo(self.dtype).eps * self.t, 1e16 * np.finfo(self.dtype).tiny):
                 self.watch.gave_up(self.t, errors > 1, finite=finite)
             self.stop = self.watch.ended()
+
+    def _unobserved(self) -> bool:
+        """Whether nothing is asked of single steps."""
+        task = self.task
+        return self.watch.bounded and task.step is not None and not (task.noise or task.events or task.dense or task.progress)
+
+    def _stretch(self, target: float) -> None:
+        """Fixed steps towards the target, many at a time, as long as all is finite; the rest, one after the other, says what is wrong."""
+        while self.t < target:
+            left = round((target - self.t) / self.h)
+            count = min(left, _STRETCH, self.task.max_steps - self.steps)
+            if count < 1:
+                return
+            t, h, alive = self._array(self.t), self._array(self.h), jnp.asarray(self.watch.alive)
+            start = self.field, self.solver, self.task.rates, self.state, self.weights, alive
+            state, drift, finite = several(*start, t, h, jnp.asarray(count))
+            if not bool(finite):
+                return
+            self.state, self.steps, self.drift = state, self.steps + count, max(self.drift, float(drift))
+            self.t = target if count == left else self.t + count * self.h
 
     def _length(self, target: float) -> tuple[float, float]:
         """The length of the next step and its end; two equal steps rather than a long one and a tiny one."""

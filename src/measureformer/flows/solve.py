@@ -13,6 +13,7 @@ from ..measures import Empirical
 from ..schedule import Schedule, Segment
 from .boost import boost, constant_field
 from .evolve import evolve
+from .gated import gate_of, gated_flow
 from .lines import line_blocks, line_flow
 from .meanfield import meanfield_flow, rank_one
 from .ode import integrate_ode
@@ -26,8 +27,8 @@ class FlowResult:
 
     Attributes:
         measures: the measures at the end, in the order given.
-        methods: how many segments were executed by which method ("boost", "shear", "line", "mean field",
-            "integrated").
+        methods: how many segments were executed by which method ("boost", "shear", "line", "gate",
+            "mean field", "integrated").
         drift: the largest | |x| - 1 | of an integrated segment before it was normalised (0 if none was integrated).
         steps: integration steps in all.
     """
@@ -87,8 +88,8 @@ def through(
 ) -> FlowResult:
     """Carry measures through a schedule.
 
-    Segment by segment, so that an integrator never steps over a switch: boosts, shears, flows along lines and mean-field attention of rank
-    one by their closed forms; anything else by ``integrate_ode``, normalised at the end of the segment.
+    Segment by segment, so that an integrator never steps over a switch: boosts, shears, flows along lines, gated great circles and
+    mean-field attention of rank one by their closed forms; anything else by ``integrate_ode``, normalised at the end of the segment.
 
     Args:
         schedule: theta on [0, T].
@@ -128,6 +129,8 @@ def exact_flow(segment: Segment) -> tuple[str, Callable[[Empirical], np.ndarray]
         return "shear", lambda mu: shear(mu.points, f.W, f.U, t)
     if (blocks := line_blocks(f)) is not None:
         return "line", lambda mu: line_flow(mu.points, f.W, f.U, t, blocks=blocks)
+    if (gate := gate_of(f)) is not None:
+        return "gate", lambda mu: gated_flow(mu.points, *gate, t)
     if (axis := rank_one(f)) is not None:
         alpha, sign = axis
         return "mean field", lambda mu: meanfield_flow(mu, alpha, t, sign=sign)

@@ -29,14 +29,7 @@ def attempt(field, solver, rates, state, weights, alive, t, h, tolerances) -> Ta
     Measures that are not ``alive`` (N,) stay where they are. ``tolerances`` are (rtol, atol), or None if no error is asked for.
     """
 
-    def slope(time, y, _):
-        v = jnp.where(alive[:, None, None], field(y[0], y[0], weights, time), 0)
-        sums = {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
-        return v, {name: jnp.where(alive, value, 0) for name, value in sums.items()}
-
-    term = diffrax.ODETerm(slope)
-    memory = solver.init(term, t, t + h, state, None)
-    (x, sums), error, dense, _, _ = solver.step(term, t, t + h, state, None, memory, made_jump=True)
+    x, sums, error, dense = _step(field, solver, rates, state, weights, alive, t, h)
     scaled = jnp.zeros(alive.shape, x.dtype)
     if tolerances is not None:
         rtol, atol = tolerances
@@ -44,6 +37,33 @@ def attempt(field, solver, rates, state, weights, alive, t, h, tolerances) -> Ta
         parts = [abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b))) for e, a, b in pairs]
         scaled = jnp.max(jnp.stack([part.reshape(len(alive), -1).max(-1) for part in parts]), axis=0)
     return _taken(field, x, sums, scaled, weights, alive, t + h, dense)
+
+
+@eqx.filter_jit
+def several(field, solver, rates, state, weights, alive, t, h, count) -> tuple[Any, Any, Any]:
+    """``count`` steps of length h at a stretch, unobserved: the state, how far it left the sphere, whether all is finite."""
+
+    def step(i, carry):
+        state, drift = carry
+        x, sums, _, _ = _step(field, solver, rates, state, weights, alive, t + i * h, h)
+        return (field.space.retract(x), sums), jnp.maximum(drift, _drift(field, x))
+
+    state, drift = jax.lax.fori_loop(0, count, step, (state, jnp.asarray(0.0, t.dtype)))
+    return state, drift, jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state)]).all()
+
+
+def _step(field, solver, rates, state, weights, alive, t, h):
+    """Tokens (before they are put back into the space), integrals, their errors, and the interpolant, after one step."""
+
+    def slope(time, y, _):
+        v = jnp.where(alive[:, None, None], _velocity(field, y[0], weights, time), 0)
+        sums = {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
+        return v, {name: jnp.where(alive, value, 0) for name, value in sums.items()}
+
+    term = diffrax.ODETerm(slope)
+    memory = solver.init(term, t, t + h, state, None)
+    (x, sums), error, dense, _, _ = solver.step(term, t, t + h, state, None, memory, made_jump=True)
+    return x, sums, error, dense
 
 
 @eqx.filter_jit
@@ -66,10 +86,18 @@ def noisy(field, kappa, heun, state, weights, alive, t, h, key) -> Taken:
 
 def _taken(field, x, sums, error, weights, alive, t, dense) -> Taken:
     y = field.space.retract(x)
-    speed = jnp.where(alive, norm(field(y, y, weights, t))[..., 0].max(-1), 0)
+    speed = jnp.where(alive, norm(_velocity(field, y, weights, t))[..., 0].max(-1), 0)
     finite = jnp.isfinite(y).all((1, 2)) & jnp.isfinite(speed) & jnp.isfinite(error)
-    drift = jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
-    return Taken((y, sums), error, finite, drift, speed, dense)
+    return Taken((y, sums), error, finite, _drift(field, x), speed, dense)
+
+
+def _velocity(field, x, weights, t):
+    """v at the tokens (N, n, d). A single measure goes without the axis of the batch, because its matrix products are faster so."""
+    return field(x[0], x[0], weights[0], t)[None] if x.shape[0] == 1 else field(x, x, weights, t)
+
+
+def _drift(field, x):
+    return jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
 
 
 @eqx.filter_jit

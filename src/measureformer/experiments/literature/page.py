@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ class Settings:
         full: the authors' sizes; otherwise reduced ones, for a minute at most.
         seed: of all random choices.
         progress: called as ``progress(what, done, total)``.
+        parts: a folder for what is done of a long figure, so that it can be killed and go on; None for none.
     """
 
     full: bool = False
     seed: int = 0
     progress: Callable[[str, int, int], None] = lambda what, done, total: None
+    parts: Path | None = None
 
 
 @dataclass(frozen=True)

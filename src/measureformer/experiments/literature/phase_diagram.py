@@ -1,19 +1,21 @@
 """Phase diagrams of self-attention: how many pairs of tokens have met, against time and beta (Figure 3 of 2312.10794)."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Float
 
-from ...dynamics import discrete_front, gamma_curve, gram_layer, sample_gram
+from ...dynamics import discrete_front, equiangular_log_time, equiangular_step, gamma_curve, gram_layers, lane_layers, sample_gram
 from ...errors import InputError
-from ...fields import Softmax
-from ...fields.layers import PostLN
 from ...geometry import normalize
+from ..shelf import Shelf
 from .page import Image, Page, Panel, Picture, Series, Settings, Table
 
 N, ETA, DELTA, HORIZON = 32, 0.1, 1e-3, 30.0
 _DENSE = 16  # dimensions below which tokens are cheaper than their Gram matrix
+_BATCH = 512  # Gram matrices at a time
 
 # Fraction of pairs above 0.999 at t = 5, 10, 20, 30 by an independent program: n = 32, eta = 0.1, 1024 samples.
 REFERENCE = {
@@ -40,10 +42,12 @@ def gathered_pairs(
     eta: float = ETA,
     delta: float = DELTA,
     progress: Callable[[int, int], None] | None = None,
+    parts: Shelf | None = None,
 ) -> tuple[Float[np.ndarray, "T b"], Float[np.ndarray, "T b"], Float[np.ndarray, "b samples"]]:
     r"""The fraction of pairs i != j with $\langle x_i, x_j \rangle > 1 - \delta$ in layers x <- N(x + eta A(x)), n iid uniform tokens.
 
-    Tokens themselves for d < 16, else their Gram matrix, whose cost does not know d. All beta see the same samples.
+    Tokens themselves for d < 16 (``lane_layers``), else their Gram matrix, whose cost does not know d (``gram_layers``). All beta see the
+    same samples, and several run at a time.
 
     Args:
         rng: source of randomness.
@@ -52,7 +56,8 @@ def gathered_pairs(
         times: increasing multiples of eta (rounded to them).
         samples: initial measures.
         n, eta, delta: tokens, step, and what counts as having met.
-        progress: called with (layers done, layers in all).
+        progress: called with (values of beta done, all).
+        parts: where what is done for each beta is kept, and looked for.
 
     Returns:
         Mean over the samples, its standard error, and the number of clusters (components of the pairs that have met) of each sample at the
@@ -63,27 +68,32 @@ def gathered_pairs(
     """
     if samples < 1:
         raise InputError(f"samples must be at least 1, got {samples}")
-    marks = {int(k): row for row, k in enumerate(np.rint(np.asarray(times) / eta).astype(int).tolist())}
-    total, (b, size) = max(marks) * len(betas), (len(betas), max(1, 2**19 // (n * n)))
-    mean, spread, counts = (np.zeros((len(times), b)), np.zeros((len(times), b)), np.zeros((b, samples)))
-    for begin in range(0, samples, size):
-        batch = min(size, samples - begin)
-        start = normalize(rng.normal(size=(batch, n, d))) if d < _DENSE else sample_gram(rng, n, d, (batch,))
-        for column, beta in enumerate(np.asarray(betas, float).tolist()):
-            state = start
-            for k in range(max(marks) + 1):
-                if k in marks:
-                    met = (_gram(state, d) > 1 - delta).sum((-1, -2)) - n
-                    share = met / (n * (n - 1))
-                    mean[marks[k], column] += share.sum()
-                    spread[marks[k], column] += (share**2).sum()
-                if k < max(marks):
-                    state = _layer(state, d, beta, eta)
-            counts[column, begin : begin + batch] = [_components(g > 1 - delta) for g in _gram(state, d)]
+    start = normalize(rng.normal(size=(samples, n, d))) if d < _DENSE else sample_gram(rng, n, d, (samples,))
+    marks = np.rint(np.asarray(times) / eta).astype(int)
+    run = _tokens if d < _DENSE else _grams
+
+    def part(column: int) -> dict[str, np.ndarray]:
+        name = f"d{d}-beta{column}"
+        found = parts.load(name) if parts else None
+        if found is None:
+            met, near = run(start, float(betas[column]), eta, marks, delta)
+            share = met / (n * (n - 1) / 2)
+            found = {"mean": share.mean(1), "error": share.std(1) / np.sqrt(samples), "clusters": _components(near)}
+            if parts:
+                parts.save(name, found)
+        return found
+
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 4))
+    try:
+        columns = []
+        for found in pool.map(part, range(len(betas))):
+            columns.append(found)
             if progress:
-                progress(begin * total // samples + batch * max(marks) * (column + 1) // samples, total)
-    mean /= samples
-    return mean, np.sqrt(np.maximum(spread / samples - mean**2, 0) / samples), counts
+                progress(len(columns), len(betas))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    mean, error, clusters = (np.stack([found[key] for found in columns]) for key in ("mean", "error", "clusters"))
+    return mean.T, error.T, clusters
 
 
 def reproduce(settings: Settings) -> Page:
@@ -92,17 +102,23 @@ def reproduce(settings: Settings) -> Page:
     betas = np.linspace(0.1, 9, 90) if settings.full else np.array([0.5, 1, 1.5, 2, 3, 4, 5, 5.5, 6, 6.5, 7, 7.5, 8, 9])
     dims = (2, 8, 32, 128, 512, 1024)
     times = np.round(np.linspace(0, HORIZON, 201 if settings.full else 61) / ETA) * ETA
-    rng = np.random.default_rng(settings.seed)
-    t = np.linspace(5.3, HORIZON, 60)
-    fronts = [
-        Series(t, gamma_curve(t, N), "theory, flow", "line", 1),
-        Series(t[::6], [discrete_front(s, N, ETA) for s in t[::6].tolist()], f"theory, steps of {ETA}", "dashed", 1),
-    ]
+    parts = None
+    if settings.full and settings.parts is not None:
+        parameters = {
+            "figure": "phase-diagram",
+            "seed": settings.seed,
+            "samples": samples,
+            "betas": betas.tolist(),
+            "times": times.tolist(),
+        }
+        parts = Shelf(settings.parts, {**parameters, "n": N, "eta": ETA, "delta": DELTA})
+    fronts = _fronts(float(betas[0]))
     panels, rows, compared, at_end = [], [], [], {}
     for d in dims:
         mean, error, counts = gathered_pairs(
-            rng, d, betas, times, samples, progress=lambda k, m, d=d: settings.progress(f"phase diagram, d = {d}", k, m)
-        )
+            np.random.default_rng([settings.seed, d]), d, betas, times, samples, parts=parts,
+            progress=lambda k, m, d=d: settings.progress(f"phase diagram, d = {d}", k, m),
+        )  # fmt: skip
         rows += [[d, b, s, mean[i, j], error[i, j]] for i, s in enumerate(times.tolist()) for j, b in enumerate(betas.tolist())]
         grid = np.linspace(float(betas[0]), 9, 90)
         image = np.stack([np.interp(grid, betas, row) for row in mean])
@@ -207,20 +223,53 @@ def _crossing(betas: np.ndarray, share: np.ndarray) -> float:
     return float(np.interp(-0.5, [-share[k - 1], -share[k]], [betas[k - 1], betas[k]]))
 
 
-def _gram(state: np.ndarray, d: int) -> np.ndarray:
-    return state @ state.swapaxes(-1, -2) if d < _DENSE else state
+def _fronts(lowest: float) -> list[Series]:
+    """When tokens of a common angle have met, from the lowest beta on until the horizon: for the flow, and for layers.
+
+    The time of layers is between two of them, linear in log(1 - rho); where it is a whole number of layers it is ``discrete_front``.
+    """
+    flow = np.linspace(lowest, float(gamma_curve(HORIZON, N)), 90)
+    steps = np.linspace(lowest, discrete_front(HORIZON, N, ETA) * (1 - 1e-12), 90)
+    rho, left = np.zeros((round(HORIZON / ETA) + 1, steps.size)), np.log(DELTA)
+    for k in range(len(rho) - 1):
+        rho[k + 1] = equiangular_step(np.minimum(rho[k], 1.0), steps, N, ETA)
+    missing, column = np.log(np.maximum(1 - rho, 1e-300)), np.arange(steps.size)
+    k = np.argmax(missing <= left, axis=0)
+    before, after = missing[k - 1, column], missing[k, column]
+    return [
+        Series(np.exp(equiangular_log_time(1 - DELTA, flow, N)), flow, "theory, flow", "line", 1),
+        Series(ETA * (k - (left - after) / (before - after)), steps, f"theory, steps of {ETA}", "dashed", 1),
+    ]
 
 
-def _layer(state: np.ndarray, d: int, beta: float, eta: float) -> np.ndarray:
-    if d >= _DENSE:
-        return gram_layer(state, beta, eta)
-    w = np.full(state.shape[:-1], 1 / state.shape[-2])
-    law = Softmax(beta)
-    return PostLN(eta).step(state, lambda x: law(x, x, w), 0)
+def _tokens(start: np.ndarray, beta: float, eta: float, marks: np.ndarray, delta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The number of pairs that have met at the marks (marks, samples), and which have at the end (samples, n, n)."""
+    run = lane_layers(start, beta, eta, int(marks.max()), delta=delta)
+    return run.met[marks], run.points @ run.points.swapaxes(-1, -2) > 1 - delta
 
 
-def _components(near: np.ndarray) -> int:
-    """Connected components of a graph."""
+def _grams(start: np.ndarray, beta: float, eta: float, marks: np.ndarray, delta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same by Gram matrices."""
+    met, near = np.zeros((len(marks), len(start))), np.empty(start.shape, bool)
+    for begin in range(0, len(start), _BATCH):
+        batch = slice(begin, begin + _BATCH)
+
+        def observe(k: int, gram: np.ndarray, batch: slice = batch) -> None:
+            if (rows := np.flatnonzero(marks == k)).size:
+                met[rows, batch] = ((gram > 1 - delta).sum((-1, -2)) - gram.shape[-1]) / 2
+
+        near[batch] = gram_layers(start[batch], beta, eta, int(marks.max()), observe=observe) > 1 - delta
+    return met, near
+
+
+def _components(near: np.ndarray) -> np.ndarray:
+    """The number of connected components of each graph (samples, n, n): of all of them together, counted by sample."""
+    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    return int(connected_components(near, directed=False)[0])
+    samples, n, _ = near.shape
+    sample, i, j = np.nonzero(near)
+    size = samples * n
+    graph = coo_array((np.ones(len(i), np.int8), (sample * n + i, sample * n + j)), shape=(size, size))
+    label = np.asarray(connected_components(graph, directed=False)[1]).reshape(samples, n)
+    return (np.diff(np.sort(label, axis=1), axis=1) != 0).sum(1) + 1.0
