@@ -5,6 +5,7 @@ from .attention import attention_weights as attention_weights
 from .combine import MultiHead as MultiHead
 from .combine import Neurons as Neurons
 from .combine import Scaled as Scaled
+from .combine import split_heads as split_heads
 from .divergence import divergence as divergence
 from .hardmax import Hardmax as Hardmax
 from .l2 import L2 as L2

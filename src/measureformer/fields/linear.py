@@ -6,6 +6,7 @@ import equinox as eqx
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar, namespace
+from .gaussians import apply, matrix, score_matrix
 from .pairs import About, inner_scores, masses, queries_and_keys, transform
 
 
@@ -52,3 +53,11 @@ class Linear(eqx.Module):
             return (masses(weights, seen) * inner_scores(self, x, points, t)) @ values
         queries, keys = queries_and_keys(self, x, points, t)
         return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ (weights[..., None] * values))
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S), and of any measure of that mean and covariance: $u = B m$, $B = V M_2 A$ with $A = \beta K^\top Q$."""
+        M2 = S + m[..., :, None] * m[..., None, :]
+        B = matrix(self.V, m, t, "V") @ M2 @ score_matrix(self, m, t)
+        return apply(B, m), B

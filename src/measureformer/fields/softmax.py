@@ -6,6 +6,7 @@ import equinox as eqx
 from jaxtyping import Bool, Float
 
 from .._types import Array, Matrix, Scalar
+from .gaussians import apply, matrix, score_matrix
 from .pairs import About, inner_scores, softmax_average, transform
 
 
@@ -48,3 +49,14 @@ class Softmax(eqx.Module):
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
         return softmax_average(inner_scores(self, x, points, t), transform(self.V, points, t, "V"), weights, seen)
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S), with $A = \beta K^\top Q$: the tilt by $e^{\langle Ax, y \rangle}$ moves the mean by S A x, so that
+
+        $$ u = V (m + S A m), \qquad B = V S A . $$
+        """
+        A, V = score_matrix(self, m, t), matrix(self.V, m, t, "V")
+        B = V @ S @ A
+        return apply(V, m) + apply(B, m), B

@@ -1,0 +1,109 @@
+r"""Steps of the Gaussian flow for many measures at once, each with its own length.
+
+The state is ``y``, shape (n, d, 1 + r): the mean, then the columns of a factor F with $S = F F^\top$. As $F' = B F$, every step of a
+Runge-Kutta method multiplies F from the left: S stays symmetric and positive semi-definite, and its rank cannot grow.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..measures import Gaussian
+
+_FAR = 1e100
+
+Slope = Callable[[Any, np.ndarray], np.ndarray]
+
+
+def stacked(gaussian: Gaussian) -> np.ndarray:
+    """The state of a batch of shape (n,). Directions without variance are left out where all measures lack them."""
+    S = np.asarray(gaussian.cov)
+    values, vectors = np.linalg.eigh(S)
+    tiny = 4 * S.shape[-1] * np.finfo(S.dtype).eps * values[..., -1:]
+    factor = vectors * np.sqrt(np.where(values > tiny, values, 0))[..., None, :]
+    needed = (factor != 0).any((0, 1))
+    return np.concatenate([np.asarray(gaussian.mean)[..., None], factor[..., needed]], -1)
+
+
+def mean_and_cov(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """m (n, d) and S (n, d, d)."""
+    F = y[..., 1:]
+    return y[..., 0], F @ np.swapaxes(F, -1, -2)
+
+
+def slope_of(law: Any) -> Slope:
+    """(t, y) -> y', t a number for all or one for each."""
+
+    def slope(t: Any, y: np.ndarray) -> np.ndarray:
+        u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
+        return np.concatenate([u[..., None], B @ y[..., 1:]], -1)
+
+    return slope
+
+
+def congruence(law: Any, t: Any, y: np.ndarray, h: np.ndarray) -> np.ndarray:
+    r"""The map of one residual layer, to second order in the matrix it has at the start:
+
+    $$ m \leftarrow m + h u, \qquad S \leftarrow P S P^\top, \qquad P = I + h B + h^2 B^2 / 2 . $$
+    """
+    u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
+    h = h[:, None, None]
+    first = h * (B @ y[..., 1:])
+    return np.concatenate([y[..., :1] + h * u[..., None], y[..., 1:] + first + h * (B @ first) / 2], -1)
+
+
+def congruence_length(law: Any, t: Any, y: np.ndarray, most: float) -> np.ndarray:
+    """min(most, 1 / (4 |B|))."""
+    _, B = law.on_gaussian(*mean_and_cov(y), _number(t))
+    return np.minimum(most, 0.25 / np.maximum(np.linalg.norm(B, axis=(-1, -2)), 1e-300))
+
+
+def runge_kutta(slope: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first: np.ndarray, rtol: float, atol: float):
+    """One attempt with the Dormand-Prince pair of order 8.
+
+    Args:
+        slope: the field of the state.
+        t, h: times and lengths, shape (n,).
+        y, first: states and their slopes at t.
+        rtol, atol: a column's error is measured against atol + rtol times its largest entry.
+
+    Returns:
+        The states after it, their slopes, and the errors in units of the tolerance, infinite where something is not finite.
+    """
+    a, b, c, e5, e3 = _tableau()
+    step = h[:, None, None]
+    stages = [first]
+    for row, shift in zip(a[1:], c[1:], strict=True):
+        stages.append(slope(t + shift * h, y + step * _sum(row, stages)))
+    new = y + step * _sum(b, stages)
+    last = slope(t + h, new)
+    stages.append(last)
+    scale = atol + rtol * np.maximum(abs(y), abs(new)).max(1)
+    fine, coarse = ((abs(step * _sum(e, stages)).max(1) / scale) for e in (e5, e3))
+    error = fine * fine / np.sqrt(np.maximum(fine * fine + 0.01 * coarse * coarse, 1e-300))
+    # a mean on its way to overflow is not worth shorter steps; where it acts on the factor, that one's error shows it
+    error[:, 0] = np.where(abs(y[:, :, 0]).max(1) < _FAR, error[:, 0], 0)
+    whole = np.isfinite(new[..., 1:]).all((1, 2)) & np.isfinite(last[..., 1:]).all((1, 2))
+    return new, last, np.where(whole, error.max(1), np.inf)
+
+
+def _number(t: Any) -> Any:
+    """The time of a single measure as a number, which is what functions of time take."""
+    return float(np.ravel(t)[0]) if np.size(t) == 1 else t
+
+
+def _sum(row: np.ndarray, stages: list[np.ndarray]) -> np.ndarray:
+    total = np.zeros_like(stages[0])
+    for coefficient, stage in zip(row, stages, strict=False):
+        if coefficient:
+            total += coefficient * stage
+    return total
+
+
+@cache
+def _tableau():
+    from scipy.integrate import DOP853
+
+    return DOP853.A, DOP853.B, DOP853.C, DOP853.E5, DOP853.E3
