@@ -15,7 +15,7 @@ from .field import affine_field, check_closed
 from .lanes import Lanes, Rules
 
 METHODS = ("adaptive", "congruence")
-_CHUNK = 4096  # measures that are advanced together
+_CHUNK = 1 << 14  # measures that are advanced together
 
 
 class Fate(Enum):

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from .steps import congruence, congruence_length, mean_and_cov, runge_kutta, slope_of, stacked
+from .steps import congruence, mean_and_cov, runge_kutta, slope_and_matrix, slope_of, stacked
 
 _GROWN = 1e3  # a blow-up is looked for when the size has grown by this
-_CLOSE = 1e-7  # and believed when the growth time is that fraction of the time
+_CLOSE = 1e-6  # and believed when the growth time is that fraction of the time
 _POWER = 50.0  # of (T* - t) in a blow-up, at most; a larger one is an exponential
+_REACH = 0.4  # of the growth time: the longest step
 _HUGE = 1e250  # of the covariance
 
 
@@ -37,7 +38,7 @@ class Lanes:
         self.y = stacked(Gaussian(means, covs))
         n, d = means.shape
         self.t = np.zeros(n)
-        self.k = self.slope(self.t, self.y)
+        self.k, self.B = slope_and_matrix(law, self.t, self.y)
         self.moving = self._mean_acts(means, covs)
         self.size, self.tau, self.rate = self._measure(self.y, self.k)
         self.start_size, self.tau_before, self.t_before = self.size.copy(), np.full(n, np.inf), np.zeros(n)
@@ -80,16 +81,17 @@ class Lanes:
         """One step of the lanes i; they end at saved times."""
         times, rules = self.rules.times, self.rules
         goal = np.append(times, rules.horizon)[self.next[i]]
-        h = np.minimum(self.h[i], rules.step)
         if rules.method == "congruence":
-            h = congruence_length(self.law, self.t[i], self.y[i], rules.step)
+            h = np.minimum(rules.step, 0.25 / np.maximum(np.linalg.norm(self.B[i], axis=(1, 2)), 1e-300))
+        else:  # what blows up at time T* has a power series that converges for less than T* - t
+            h = np.minimum(np.minimum(self.h[i], rules.step), _REACH * self.tau[i])
         left = goal - self.t[i]
         last = left <= h * (1 + 1e-9)
         h = np.where(last, left, np.where(left < 2 * h, left / 2, h))
         end = np.where(last, goal, self.t[i] + h)
         if rules.method == "congruence":
-            new = congruence(self.law, self.t[i], self.y[i], h)
-            slope = self.slope(end, new)
+            new = congruence(self.y[i], self.k[i], self.B[i], h)
+            slope, self.B[i] = slope_and_matrix(self.law, end, new)
             error = np.where(np.isfinite(new[..., 1:]).all((1, 2)), 0.0, np.inf)
         else:
             new, slope, error = runge_kutta(self.slope, self.t[i], self.y[i], h, self.k[i], rules.rtol, rules.atol)

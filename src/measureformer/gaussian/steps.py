@@ -37,27 +37,24 @@ def slope_of(law: Any) -> Slope:
     """(t, y) -> y', t a number for all or one for each."""
 
     def slope(t: Any, y: np.ndarray) -> np.ndarray:
-        u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
-        return np.concatenate([u[..., None], B @ y[..., 1:]], -1)
+        return slope_and_matrix(law, t, y)[0]
 
     return slope
 
 
-def congruence(law: Any, t: Any, y: np.ndarray, h: np.ndarray) -> np.ndarray:
-    r"""The map of one residual layer, to second order in the matrix it has at the start:
+def slope_and_matrix(law: Any, t: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """y' and B."""
+    u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
+    return np.concatenate([u[..., None], B @ y[..., 1:]], -1), B
+
+
+def congruence(y: np.ndarray, k: np.ndarray, B: np.ndarray, h: np.ndarray) -> np.ndarray:
+    r"""The map of one residual layer, to second order in the matrix that it has at the start, where y' = k:
 
     $$ m \leftarrow m + h u, \qquad S \leftarrow P S P^\top, \qquad P = I + h B + h^2 B^2 / 2 . $$
     """
-    u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
     h = h[:, None, None]
-    first = h * (B @ y[..., 1:])
-    return np.concatenate([y[..., :1] + h * u[..., None], y[..., 1:] + first + h * (B @ first) / 2], -1)
-
-
-def congruence_length(law: Any, t: Any, y: np.ndarray, most: float) -> np.ndarray:
-    """min(most, 1 / (4 |B|))."""
-    _, B = law.on_gaussian(*mean_and_cov(y), _number(t))
-    return np.minimum(most, 0.25 / np.maximum(np.linalg.norm(B, axis=(-1, -2)), 1e-300))
+    return np.concatenate([y[..., :1] + h * k[..., :1], y[..., 1:] + h * (k[..., 1:] + h / 2 * (B @ k[..., 1:]))], -1)
 
 
 def runge_kutta(slope: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first: np.ndarray, rtol: float, atol: float):
