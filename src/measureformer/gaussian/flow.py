@@ -75,7 +75,7 @@ def gaussian_flow(
     rtol: float = 1e-11,
     atol: float = 1e-14,
     step: float | None = None,
-    converged: float | None = 1e-9,
+    converged: float | None = 1e-8,
     max_steps: int = 100_000,
 ) -> GaussianFlow:
     r"""Solve $m' = u$, $S' = B S + S B^\top$ with the affine field (u, B) of the law on N(m, S), in float64 (NumPy).
