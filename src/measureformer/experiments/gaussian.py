@@ -174,13 +174,15 @@ def page_of_gaussian(result: GaussianResult, formula: str) -> Page:
         cells = [(int(n), float(e), float(np.trace(S))) for n, e, S in zip(check.sizes, check.error, check.cov, strict=True)]
         tables.append(Table("clouds", "Clouds of n tokens against the Gaussian", ("n", "relative error of the covariance", "trace"), cells))
     pictures = [Picture("gaussian", "The Gaussian at growing times, and its covariance.", panels)]
-    return Page("gaussian", "Gaussian closure", "Mean and covariance under an attention law in R^d", said, (), (), pictures, tables, summary)
+    return Page(
+        "gaussian", "Gaussian closure", "Mean and covariance under an attention law in R^d", said, (), (), pictures, tables, summary
+    )
 
 
 def _ellipses(times: np.ndarray, means: np.ndarray, covs: np.ndarray) -> Panel:
-    """One standard deviation round the mean, at five times. A picture of a blow-up ends where it is 30 times as large as at the start."""
+    """One standard deviation round the mean, at five times. A picture of a blow-up ends where it is five times as large as at the start."""
     size = np.sqrt(np.trace(covs, axis1=1, axis2=2)) + np.linalg.norm(means, axis=1)
-    near = np.flatnonzero(size <= 30 * max(float(size[0]), 1e-12))
+    near = np.flatnonzero(size <= 5 * max(float(size[0]), 1e-12))
     angle = np.linspace(0, 2 * np.pi, 120)
     series = []
     for color, k in enumerate(np.unique(np.linspace(0, len(near) - 1, 5).round().astype(int))):

@@ -21,6 +21,7 @@ from .layers import SqrtScaled as SqrtScaled
 from .layers import run_layers as run_layers
 from .linear import Linear as Linear
 from .masks import Causal as Causal
+from .masks import Labels as Labels
 from .masks import Mask as Mask
 from .pairs import About as About
 from .particle import ParticleField as ParticleField

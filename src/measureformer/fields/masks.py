@@ -2,7 +2,7 @@
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Float, Integer
 
 from .._types import Array, namespace
 from ..errors import InputError
@@ -22,6 +22,41 @@ class Causal(eqx.Module):
     def rows(self, i: Integer[Array, " r"], m: int) -> Bool[Array, "r m"]:
         """j <= i."""
         return namespace(i).arange(m) <= i[:, None]
+
+
+class Labels(eqx.Module):
+    """Token i, at position s_i, sees the tokens with s_j <= s_i; those at its own position too. Positions never move.
+
+    With s_i = i/n it is ``Causal``; so are the tokens sorted by their positions.
+
+    Args:
+        labels: s, one for each token.
+
+    Raises:
+        InputError: not a list of finite numbers.
+
+    References:
+        Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322 (masked attention on measures of labelled tokens).
+    """
+
+    labels: Float[Array, " m"]
+
+    def __init__(self, labels):
+        labels = namespace(labels).asarray(labels)
+        if labels.ndim != 1 or (isinstance(labels, np.ndarray) and not np.isfinite(labels).all()):
+            raise InputError(f"labels must be a list of finite numbers, got {labels}")
+        self.labels = labels.astype(float)
+
+    def rows(self, i: Integer[Array, " r"], m: int) -> Bool[Array, "r m"]:
+        """s_j <= s_i.
+
+        Raises:
+            InputError: there are not as many labels as tokens.
+        """
+        if self.labels.shape[0] != m:
+            raise InputError(f"there are {self.labels.shape[0]} labels for {m} tokens; probes need labels too")
+        s = namespace(i, self.labels).asarray(self.labels)
+        return s <= s[i][:, None]
 
 
 class Mask(eqx.Module):

@@ -58,7 +58,9 @@ class Sinkhorn(eqx.Module):
 
     def __check_init__(self):
         if isinstance(self.eps, int | float | np.number) and not self.eps > 0:
-            raise InputError(f"eps must be positive, got {self.eps}; small values sharpen the plan, and 0 would be transport without entropy")
+            raise InputError(
+                f"eps must be positive, got {self.eps}; small values sharpen the plan, and 0 would be transport without entropy"
+            )
 
     def __call__(
         self,

@@ -5,6 +5,8 @@ from .classify import classify as classify
 from .conserved import conditional_cov as conditional_cov
 from .conserved import lyapunov as lyapunov
 from .conserved import unseen_directions as unseen_directions
+from .energy import GaussianEnergy as GaussianEnergy
+from .energy import gaussian_energy as gaussian_energy
 from .explicit import blow_up_direction as blow_up_direction
 from .explicit import l2_scale as l2_scale
 from .explicit import sinkhorn_scale as sinkhorn_scale
@@ -22,6 +24,8 @@ from .field import keeps_gaussians as keeps_gaussians
 from .flow import Fate as Fate
 from .flow import GaussianFlow as GaussianFlow
 from .flow import gaussian_flow as gaussian_flow
+from .masked import masked_defect as masked_defect
+from .masked import masked_gaussian_flow as masked_gaussian_flow
 from .meanfield import MeanFieldCheck as MeanFieldCheck
 from .meanfield import effective_sample_size as effective_sample_size
 from .meanfield import meanfield_check as meanfield_check

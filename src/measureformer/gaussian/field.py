@@ -77,7 +77,9 @@ def check_closed(law: Any, gaussian: Gaussian) -> None:
         raise InputError(f"{_name(law)}: Gaussian measures are not preserved ({_measured(law, gaussian)}); run a cloud of tokens instead")
     for part in parts_of(law):
         if isinstance(part, L2) and isinstance(part.beta, int | float) and part.beta < 0:
-            raise InputError(f"beta = {part.beta} of the law l2 is negative, and e^(-beta |Qx - Ky|^2) may not be integrable; take beta >= 0")
+            raise InputError(
+                f"beta = {part.beta} of the law l2 is negative, and e^(-beta |Qx - Ky|^2) may not be integrable; take beta >= 0"
+            )
 
 
 def parts_of(law: Any) -> list[Any]:
