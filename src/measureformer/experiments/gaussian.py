@@ -61,8 +61,8 @@ def run_gaussian(run: GaussianRun, progress: Callable[[str, int, int], None] = l
     """Run it.
 
     Returns:
-        The result; its summary is ready for JSON: ``status`` ("converged", "blow_up", "horizon"; else what stopped it), ``time`` (the estimate
-        of a blow-up's time, else the last one), ``mean``, ``cov`` (where the integration ended; None for what is beyond all numbers), ``rank``
+        The result; its summary is ready for JSON: ``status`` ("converged", "blow_up", "horizon"; else what stopped it), ``time`` (the
+        estimate of a blow-up's time, else the last one), ``mean``, ``cov`` (where the integration ended; None for infinity), ``rank``
         (eigenvalues above 1e-3 of the largest of S(0) and S), ``eigenvalues``, ``classification``, ``conserved``, ``mean_field`` and more.
 
     Raises:

@@ -85,8 +85,8 @@ class Sinkhorn(eqx.Module):
         r"""(u, B) of N(m, S): given x, the plan's y is Gaussian with mean $m + \Lambda A (x - m) / \varepsilon$ and covariance
 
         $$ \Lambda = S^{1/2} g(N N^\top) S^{1/2}, \qquad N = S^{1/2} A S^{1/2} / \varepsilon, \qquad g(X) = 2 (I + (I + 4 X)^{1/2})^{-1}, $$
-        so that $u = V m / \varepsilon$ and $B = V \Lambda A / \varepsilon^2$, with $A = \beta K^\top Q$: softmax with the part of S that the
-        plan leaves open. Nothing is inverted, and nothing cancels; S and A may be singular.
+        so that $u = V m / \varepsilon$ and $B = V \Lambda A / \varepsilon^2$, with $A = \beta K^\top Q$: softmax with the part of S that
+        the plan leaves open. Nothing is inverted, and nothing cancels; S and A may be singular.
         """
         xp = namespace(m, S)
         A, V, root = score_matrix(self, m, t), matrix(self.V, m, t, "V"), symmetric_root(S)

@@ -42,18 +42,21 @@ class Class:
 def classify(law: Any, gaussian: Gaussian) -> Class:
     r"""Whether the covariance of N(m, S) converges, blows up, or exists for ever.
 
-    Softmax (and linear attention, whose second moment M_2 obeys the equation of softmax): with C = W V in front and the scores A, M = A + A^T,
+    Softmax (and linear attention, whose second moment M_2 obeys the equation of softmax): with C = W V in front, the scores A and
+    M = A + A^T,
 
-    * C = vI: exact, see ``explicit``. So are heads with C_h = v_h I (then A is the sum of v_h A_h) or with equal scores (C is the sum of C_h).
+    * C = vI: exact, see ``explicit``. So are heads with C_h = v_h I (then A is the sum of v_h A_h) or with equal scores (C is the
+      sum of C_h).
     * S = sI and $C A + A^\top C^\top = cI$: s' = c s^2.
-    * C positive definite, M negative semi-definite: $\frac{d}{dt} \operatorname{tr}(C^{-1} S) = \operatorname{tr}(S M S) \le 0$, so S is global
-      and bounded. If ker M is in ker A, S converges, and for regular S(0) the rank of the limit is d - rank A.
-    * C positive definite, M positive definite: $y = \operatorname{tr}(C^{-1} S)$ has $y' \ge \lambda_{\min}(M) \lambda_{\min}(C)^2 y^2 / r$, r the
-      rank of S(0), so that T* is at most the inverse of that at y(0), over y(0).
+    * C positive definite, M negative semi-definite: $\frac{d}{dt} \operatorname{tr}(C^{-1} S) = \operatorname{tr}(S M S) \le 0$, so S is
+      global and bounded. If ker M is in ker A, S converges, and for regular S(0) the rank of the limit is d - rank A.
+    * C positive definite, M positive definite: $y = \operatorname{tr}(C^{-1} S)$ has
+      $y' \ge \lambda_{\min}(M) \lambda_{\min}(C)^2 y^2 / r$, r the rank of S(0), so that $T^* \le r / (\lambda_{\min}(M) \lambda_{\min}(C)^2 y(0))$.
     * always: $T^* \ge 1 / (2 \sum_h |C_h| |A_h| \lambda_{\max}(S(0)))$.
 
     L2 with Q = -cK, c > 0, and C positive definite converges, to rank d - rank Q for regular S(0); with K of full column rank it is global.
-    Sinkhorn is global; with A symmetric and negative semi-definite and C positive definite it converges, to rank d - rank A for regular S(0).
+    Sinkhorn is global; with A symmetric and negative semi-definite and C positive definite it converges, to rank d - rank A for regular
+    S(0).
 
     Args:
         law: one that keeps Gaussians, constant in time.
@@ -159,14 +162,14 @@ def _merged(heads: list) -> tuple[np.ndarray, np.ndarray] | None:
         return heads[0]
     factors = [_multiple(C) for C, _ in heads]
     if all(v is not None for v in factors):
-        return np.eye(len(heads[0][0])), sum(v * A for v, (_, A) in zip(factors, heads, strict=True))  # type: ignore[return-value]
+        return np.eye(len(heads[0][0])), np.sum([v * A for v, (_, A) in zip(factors, heads, strict=True)], axis=0)
     alike = all(np.linalg.norm(A - heads[0][1]) <= _ROUNDING * np.linalg.norm(A) for _, A in heads)
-    return (sum(C for C, _ in heads), heads[0][1]) if alike else None
+    return (np.sum([C for C, _ in heads], axis=0), heads[0][1]) if alike else None
 
 
 def _isotropic(heads: list, S: np.ndarray) -> float | None:
     """c if S = sI and the sum of C A + A^T C^T is cI."""
-    total = sum(C @ A for C, A in heads)
+    total = np.sum([C @ A for C, A in heads], axis=0)
     size = sum(np.linalg.norm(C, 2) * np.linalg.norm(A, 2) for C, A in heads)
     c = float(np.trace(total)) * 2 / len(S)
     isotropic = _multiple(S) is not None and np.linalg.norm(total + total.T - c * np.eye(len(S))) <= _ROUNDING * size

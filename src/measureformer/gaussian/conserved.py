@@ -35,8 +35,8 @@ def unseen_directions(law: Any, d: int, t: Any = 0.0) -> Float[np.ndarray, "d r"
 def conditional_cov(law: Any, gaussian: Gaussian) -> Float[np.ndarray, "d d"]:
     r"""Cov(X | QX), which every flow keeps: tokens that differ by an element of ker Q keep their difference for ever.
 
-    With N a basis of ker Q it is $N (N^\top S^{-1} N)^{-1} N^\top$; computed as the rest of a regression of X on QX, so that S may be singular.
-    A limit of the flow has at least its rank.
+    With N a basis of ker Q it is $N (N^\top S^{-1} N)^{-1} N^\top$; computed as the rest of a regression of X on QX, so that S may be
+    singular. A limit of the flow has at least its rank.
 
     Args:
         law: any law with queries.

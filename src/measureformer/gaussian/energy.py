@@ -45,7 +45,8 @@ def gaussian_energy(law: Any, gaussian: Gaussian) -> GaussianEnergy | None:
     * softmax, and linear attention of a centred measure: $F = \frac14 \operatorname{tr}(A S A S)$, pace c.
     * L2 with K = ±Q, $P = \beta K^\top K$: $F = \frac12 \operatorname{tr}(P S) - \frac14 \log \det(I + 2 P S)$, pace ±c.
     * Sinkhorn: $F = OT_\varepsilon / 2 \varepsilon$, pace -c, with $D = (4 S^{1/2} A S A S^{1/2} + \varepsilon^2 I)^{1/2}$ and
-      $OT_\varepsilon = -\frac12 \operatorname{tr} D + \frac{\varepsilon d}{2}(1 - \log 2 \varepsilon) + \frac\varepsilon2 \log\det(D + \varepsilon I)$.
+      $OT_\varepsilon = -\frac12 \operatorname{tr} D + \frac{\varepsilon d}{2} (1 - \log 2 \varepsilon)
+      + \frac\varepsilon2 \log \det(D + \varepsilon I)$.
 
     The gradient is taken from these formulas and the rate from the law, so that ``residual`` compares the two.
 

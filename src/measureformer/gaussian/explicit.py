@@ -3,6 +3,9 @@ r"""Closed forms of the Gaussian flow: softmax with V = vI, isotropic starts, an
 NumPy and float64. A is the matrix of the scores, $A = \beta K^\top Q$ (for Sinkhorn before it is divided by epsilon), and M = A + A^T.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
@@ -55,7 +58,7 @@ def softmax_blow_up(S0: Float[np.ndarray, "d d"], A: Float[np.ndarray, "d d"], v
 
 
 def softmax_limit(S0: Float[np.ndarray, "d d"], A: Float[np.ndarray, "d d"], v: float = 1.0) -> Float[np.ndarray, "d d"]:
-    r"""The limit of S(t) for softmax attention with V = vI when nothing blows up; its rank is that of S0 less that of $S_0^{1/2} M S_0^{1/2}$:
+    r"""The limit of S(t) for softmax attention with V = vI when nothing blows up, of rank less by that of $S_0^{1/2} M S_0^{1/2}$:
 
     $$ S_\infty = R P R^\top, \qquad P \text{ the projection on } \ker (R^\top M R); \qquad
        = N (N^\top S_0^{-1} N)^{-1} N^\top \text{ for regular } S_0, \; N \text{ a basis of } \ker M . $$
@@ -114,7 +117,8 @@ def softmax_moments(
 def softmax_scale(s0: float, c: float, t: float) -> float:
     r"""s(t) of softmax attention on S = sI where $V A + A^\top V^\top = c I$: s' = c s^2, so $s = s_0 / (1 - c s_0 t)$.
 
-    In the plane V = v R_alpha and A = a R_beta (rotations) have c = 2 v a cos(alpha + beta); heads add their c. Blow-up at 1/(c s_0) if c > 0.
+    In the plane V = v R_alpha and A = a R_beta (rotations) have c = 2 v a cos(alpha + beta); heads add their c. If c > 0 it blows
+    up at 1/(c s_0).
 
     Args:
         s0: > 0.
@@ -130,9 +134,9 @@ def softmax_scale(s0: float, c: float, t: float) -> float:
 
 
 def l2_scale(s0: float, c: float, kappa: float, t: float) -> float:
-    r"""s(t) of L2 attention on S = sI where $V A + A^\top V^\top = c I$ and $\beta K^\top K = \kappa I$: $s' = 2 c s^2 / (1 + 2 \kappa s)$, so
+    r"""s(t) of L2 attention on S = sI where $V A + A^\top V^\top = c I$ and $\beta K^\top K = \kappa I$:
 
-    $$ -1/s + 2 \kappa \ln s = 2 c t + \text{const} . $$
+    $$ s' = \frac{2 c s^2}{1 + 2 \kappa s}, \qquad -1/s + 2 \kappa \ln s = 2 c t + \text{const} . $$
 
     Args:
         s0: > 0.
@@ -174,7 +178,7 @@ def sinkhorn_scale(s0: float, c: float, a: float, t: float, eps: float = 1.0) ->
     return float(eps * np.sinh(np.exp(y)) / (2 * a))
 
 
-def _increasing(f, start: float, *, sign: float) -> float:
+def _increasing(f: Callable[[float], float], start: float, *, sign: float) -> float:
     """The zero of an increasing function, which lies on the side of the start that the sign says."""
     from scipy.optimize import brentq
 
@@ -183,4 +187,5 @@ def _increasing(f, start: float, *, sign: float) -> float:
     step, end = 0.5, start
     while f(end) * sign < 0:
         end, step = end + sign * step, 2 * step
-    return float(brentq(f, min(start, end) - 1e-9, max(start, end) + 1e-9, xtol=1e-15, rtol=8.9e-16))
+    found: Any = brentq(f, min(start, end) - 1e-9, max(start, end) + 1e-9, xtol=1e-15)
+    return float(found)

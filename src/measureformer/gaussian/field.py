@@ -38,8 +38,8 @@ def affine_field(law: Any, gaussian: Gaussian, t: Any = 0.0) -> Affine:
         t: time, for parameters that are functions of it.
 
     Raises:
-        InputError: the law does not preserve Gaussians (the message has the residual of the best affine field), has parameters for which its
-            integral diverges, or is for another dimension.
+        InputError: the law does not preserve Gaussians (the message has the residual of the best affine field), has parameters for which
+            its integral diverges, or is for another dimension.
 
     References:
         Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322; each law's formula stands in its ``on_gaussian``.

@@ -80,7 +80,8 @@ def gaussian_flow(
 ) -> GaussianFlow:
     r"""Solve $m' = u$, $S' = B S + S B^\top$ with the affine field (u, B) of the law on N(m, S), in float64 (NumPy).
 
-    S is carried as $F F^\top$ with $F' = B F$, so that it stays symmetric and positive semi-definite, and its rank never grows, by construction.
+    S is carried as $F F^\top$ with $F' = B F$, so that it stays symmetric and positive semi-definite, and its rank never grows, by
+    construction.
 
     A blow-up is seen by its growth time $\tau = q / q'$ (q the trace of S; of $M_2$ if the mean acts on S): it falls to zero like
     (T* - t) / p, whatever the power p, and T* is where the line through its last two values vanishes. Growth like an exponential is none.
@@ -94,8 +95,8 @@ def gaussian_flow(
             and h = min(step, 1 / (4 |B|)), of first order, some 25 steps to a limit.
         rtol, atol: of the adaptive method; the error of each column of (m, F) stays below atol + rtol times its largest entry.
         step: the longest step; None for no limit.
-        converged: a measure ends when |S'|_F is below (and |u|, if the mean acts on S); None to go on. A measure whose covariance is at rest
-            from the start ends at once only if its mean is too.
+        converged: a measure ends when |S'|_F is below (and |u|, if the mean acts on S); None to go on. A measure whose covariance is at
+            rest from the start ends at once only if its mean is too.
         max_steps: attempts for one measure.
 
     Returns:

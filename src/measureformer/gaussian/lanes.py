@@ -103,11 +103,10 @@ class Lanes:
         self._accept(i[good], end[good], new[good], slope[good])
         stuck = i[~good]
         stuck = stuck[(self.h[stuck] <= 16 * np.finfo(float).eps * self.t[stuck]) | (rules.method == "congruence")]
-        for lane in stuck:
-            self._end(lane, "OVERFLOW" if self.size[lane] > _HUGE**0.5 else "STEP_SIZE")
-        late = i[self.steps[i] + self.rejected[i] >= rules.max_steps]
-        for lane in late[self.code[late] == ""]:
-            self._end(lane, "STEPS")
+        large = self.size[stuck] > _HUGE**0.5
+        self._end(stuck[large], "OVERFLOW")
+        self._end(stuck[~large], "STEP_SIZE")
+        self._end(i[self.steps[i] + self.rejected[i] >= rules.max_steps], "STEPS")
 
     def _accept(self, i: np.ndarray, end: np.ndarray, new: np.ndarray, slope: np.ndarray) -> None:
         self.t_before[i], self.tau_before[i] = self.t[i], self.tau[i]
@@ -132,15 +131,14 @@ class Lanes:
         power = np.where(np.isfinite(fall) & (fall > 0), passed / np.where(fall > 0, fall, 1), np.inf)
         bursts = (self.size[i] > _GROWN * self.start_size[i]) & (tau < _CLOSE * t) & (power < _POWER)
         rest = np.zeros(len(i), bool) if self.rules.converged is None else self.rate[i] < self.rules.converged
-        for lane, p in zip(i[bursts], power[bursts], strict=True):
-            self._end(lane, "BLOW_UP", self.t[lane] + p * self.tau[lane])
-        for lane in i[rest & ~bursts & (~self.free[i] | (t == self.rules.horizon))]:
-            self._end(lane, "CONVERGED")
-        for lane in i[(self.code[i] == "") & (t == self.rules.horizon)]:
-            self._end(lane, "HORIZON")
-        for lane in i[(self.code[i] == "") & ~(self.size[i] < _HUGE)]:
-            self._end(lane, "OVERFLOW")
+        self._end(i[bursts], "BLOW_UP")
+        self.end[i[bursts]] += (power * tau)[bursts]
+        self._end(i[rest & (~self.free[i] | (t == self.rules.horizon))], "CONVERGED")
+        self._end(i[t == self.rules.horizon], "HORIZON")
+        self._end(i[~(self.size[i] < _HUGE)], "OVERFLOW")
 
-    def _end(self, lane: int, code: str, time: float | None = None) -> None:
-        self.code[lane] = code
-        self.end[lane] = self.t[lane] if time is None else time
+    def _end(self, i: np.ndarray, code: str) -> None:
+        """The lanes among these that have not ended yet end here."""
+        i = i[self.code[i] == ""]
+        self.code[i] = code
+        self.end[i] = self.t[i]

@@ -14,8 +14,8 @@ from .flow import GaussianFlow, gaussian_flow
 def masked_gaussian_flow(law: Any, labels: Float[np.ndarray, " K"], conditionals: Gaussian, horizon: float, **options: Any) -> GaussianFlow:
     r"""The flow of a measure on labels times R^d, whose conditional at label s is N(m^s, S^s), under a causal mask.
 
-    A token at s averages over all labels up to s, so over a mixture of Gaussians. If all conditionals are the same Gaussian, every such mixture is
-    that Gaussian again, and the flow is that without a mask; otherwise Gaussians are not preserved.
+    A token at s averages over all labels up to s, so over a mixture of Gaussians. If all conditionals are the same Gaussian, every such
+    mixture is that Gaussian again, and the flow is that without a mask; otherwise Gaussians are not preserved.
 
     Args:
         law: one that keeps Gaussians.
@@ -27,15 +27,16 @@ def masked_gaussian_flow(law: Any, labels: Float[np.ndarray, " K"], conditionals
         The flow of each conditional, a batch of shape (K,).
 
     Raises:
-        InputError: labels that do not increase; conditionals that differ (the message has the residual of the best affine field at the last label).
+        InputError: labels that do not increase; conditionals that differ (the message has the residual of the best affine field at the
+            last label).
     """
     _check(law, labels, conditionals)
     same = (conditionals.mean == conditionals.mean[:1]).all() and (conditionals.cov == conditionals.cov[:1]).all()
     if not same:
         rest = masked_defect(law, conditionals).residual
         raise InputError(
-            f"conditionals depend on position: under a causal mask Gaussians are not preserved (at the last label the best affine field misses "
-            f"{100 * rest:.3g} % of the field in L^2); run labelled tokens under the mask Labels instead"
+            "conditionals depend on position: under a causal mask Gaussians are not preserved (at the last label the best affine field "
+            f"misses {100 * rest:.3g} % of the field in L^2); run labelled tokens under the mask Labels instead"
         )
     return gaussian_flow(law, conditionals, horizon, **options)
 

@@ -73,8 +73,8 @@ def meanfield_check(
 ) -> MeanFieldCheck:
     """Run clouds of growing size and the Gaussian flow for the same time, and compare.
 
-    A finite cloud under softmax never blows up: its tokens stay within R exp(|V| t). A Gaussian may. So beyond |A S| of about 1 the Gaussian
-    flow says little about any cloud that fits into a computer, and T* is no prediction for one.
+    A finite cloud under softmax never blows up: its tokens stay within R exp(|V| t). A Gaussian may. So beyond |A S| of about 1 the
+    Gaussian flow says little about any cloud that fits into a computer, and T* is no prediction for one.
 
     Args:
         law: one that keeps Gaussians; in R^d.
@@ -125,8 +125,8 @@ def meanfield_check(
 def _warning(exact: GaussianFlow, strength: tuple[float, float], bursts: bool) -> str:
     if bursts:
         return (
-            f"the Gaussian blows up at t = {float(exact.time):.6g}, a finite cloud never does: from |A S| of order 1 on (it is {strength[0]:.3g} "
-            "at the start) the closure says nothing about clouds"
+            f"the Gaussian blows up at t = {float(exact.time):.6g}, a finite cloud never does: from |A S| of order 1 on (it is "
+            f"{strength[0]:.3g} at the start) the closure says nothing about clouds"
         )
     if max(strength) > TRUST:
         return (

@@ -22,8 +22,8 @@ def script_law(
 ) -> Softmax | L2 | Sinkhorn | MultiHead:
     r"""The law that the script integrates.
 
-    ``softmax``: scores over the square root of d. ``l2``: the queries over it, and the keys not, $e^{-|Qx/\sqrt d - Ky|^2}$. ``multi-head``:
-    see ``split_heads``; the script's default is one head, which is ``softmax``. ``sinkhorn``: no factor, epsilon = 1.
+    ``softmax``: scores over the square root of d. ``l2``: the queries over it, and the keys not, $e^{-|Qx/\sqrt d - Ky|^2}$.
+    ``multi-head``: see ``split_heads``; the script's default is one head, which is ``softmax``. ``sinkhorn``: no factor, epsilon = 1.
 
     Raises:
         InputError: another name; a number of heads that does not divide d.

@@ -21,12 +21,12 @@ class Stationary:
 
     Attributes:
         rate: |S'|_F.
-        isotropy: the largest |L^T A_h L| over the heads, operator norm. Where it is 0 and the mean has no say, S is at rest whatever V is, for
-            softmax, L2 and Sinkhorn alike.
+        isotropy: the largest |L^T A_h L| over the heads, operator norm. Where it is 0 and the mean has no say, S is at rest whatever V
+            is, for softmax, L2 and Sinkhorn alike.
         rank: r.
         lowest: rank of Cov(X | QX), which a limit of the flow that starts at S cannot fall below.
-        highest: a stationary S with L^T A L = 0 has at most that rank: d - rank A / 2, rounded down (floor(d/2) for regular A); None with several
-            heads.
+        highest: a stationary S with L^T A L = 0 has at most that rank: d - rank A / 2, rounded down (floor(d/2) for regular A); None
+            with several heads.
     """
 
     rate: float

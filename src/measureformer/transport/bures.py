@@ -11,8 +11,8 @@ def bures_wasserstein(mu: Gaussian, nu: Gaussian) -> float:
     r"""W_2 with the Euclidean distance as ground cost; degenerate measures are allowed:
 
     $$ W_2^2 = |m - m'|^2 + \operatorname{tr} S + \operatorname{tr} S' - 2 \| S^{1/2} S'^{1/2} \|_* , $$
-    the last norm being the sum of singular values. Computed as $|S^{1/2} - S'^{1/2} U|_F$ with the best rotation U, which loses no digits where
-    the measures are close.
+    the last norm being the sum of singular values. Computed as $|S^{1/2} - S'^{1/2} U|_F$ with the best rotation U, which loses no
+    digits where the measures are close.
 
     Args:
         mu, nu: one measure each.

@@ -11,8 +11,8 @@ from .coupling import optimal_coupling
 
 
 class Conditional(NamedTuple):
-    """The distance, and whether causal attention is stable in it: not for p = 1, where one changed token shifts all later averages, so that the
-    distance can grow by 1 + 1/2 + ... + 1/n at once."""
+    """The distance, and whether causal attention is stable in it: not for p = 1, where one changed token shifts all later averages, so
+    that the distance can grow by 1 + 1/2 + ... + 1/n at once."""
 
     value: float
     stable: bool
