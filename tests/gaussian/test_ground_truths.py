@@ -61,10 +61,10 @@ ROUND = Gaussian(np.zeros(2), 0.8 * np.eye(2))
 
 
 def test_g3_rotations_under_softmax():
-    run = gaussian_flow(Softmax(Q=A3, V=V3), ROUND, 2.0, saveat=[0.5])
-    np.testing.assert_allclose(run.cov[0], 1.4612727742040559 * np.eye(2), atol=1e-10)
+    run = gaussian_flow(Softmax(Q=A3, V=V3), ROUND, 2.0, saveat=[0.5], rtol=1e-9)
+    np.testing.assert_allclose(run.cov[0], 1.4612727742040559 * np.eye(2), atol=1e-8)
     assert softmax_scale(0.8, C3, 0.5) == pytest.approx(1.4612727742040559, rel=1e-14)
-    assert float(run.time) == pytest.approx(1.1048941005948143, rel=1e-10)
+    assert float(run.time) == pytest.approx(1.1048941005948143, rel=1e-8)
     assert softmax_blow_up(np.array([[0.8]]), np.array([[C3 / 2]])) == pytest.approx(1.1048941005948143, rel=1e-14)
 
 
@@ -80,14 +80,14 @@ def test_g4_rotations_under_l2():
 def test_g5_rotations_under_sinkhorn(eps, s):
     run = gaussian_flow(Sinkhorn(Q=A3, V=V3, eps=eps), ROUND, 2.0)
     np.testing.assert_allclose(run.final.cov / s, np.eye(2), atol=1e-10)
-    assert sinkhorn_scale(0.8, C3, 0.7, 2.0, eps) == pytest.approx(s, rel=1e-13)
+    assert sinkhorn_scale(0.8, C3, 0.7, 2.0, eps) == pytest.approx(s, rel=1e-12)
 
 
 def test_g6_l2_with_a_singular_key_blows_up():
     law = L2(Q=np.array([[0.0, 1.0]]), K=np.array([[1.0, 0.0]]), V=np.diag([0.0, 1.0]))
-    run = gaussian_flow(law, Gaussian(np.zeros(2), [[1.0, 0.5], [0.5, 1.0]]), 5.0, saveat=[1.5])
-    np.testing.assert_allclose(flat(run.cov[0]), [1, 1, 4], rtol=1e-10)
-    assert run.fate is Fate.BLOW_UP and float(run.time) == pytest.approx(3, rel=1e-10)
+    run = gaussian_flow(law, Gaussian(np.zeros(2), [[1.0, 0.5], [0.5, 1.0]]), 5.0, saveat=[1.5], rtol=1e-9)
+    np.testing.assert_allclose(flat(run.cov[0]), [1, 1, 4], rtol=1e-8)
+    assert run.fate is Fate.BLOW_UP and float(run.time) == pytest.approx(3, rel=1e-8)
 
 
 def test_g7_two_heads():
@@ -136,13 +136,12 @@ def test_mean_and_covariance_of_softmax_with_symmetric_scores():
 
 
 @pytest.mark.parametrize("law", [Softmax, L2, Sinkhorn, Linear])
-@pytest.mark.parametrize("method", ["adaptive", "congruence"])
-def test_g11_what_queries_do_not_see_keeps_its_conditional_covariance(law, method):
+def test_g11_what_queries_do_not_see_keeps_its_conditional_covariance(law):
     rng = np.random.default_rng(5)
     q, G = rng.normal(size=(1, 3)), rng.normal(size=(3, 3))
     law = law(1.0, Q=q, K=rng.normal(size=(1, 3)), V=rng.normal(size=(3, 3)))
     start = Gaussian(np.zeros(3), G @ G.T + np.eye(3))
-    end = gaussian_flow(law, start, 0.2, method=method).final
+    end = gaussian_flow(law, start, 0.2).final
     N = np.linalg.svd(q)[2][1:].T
     assert np.linalg.norm(end.cov - start.cov) > 0.1
     precision = [N.T @ np.linalg.inv(g.cov) @ N for g in (start, end)]

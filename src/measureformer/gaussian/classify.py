@@ -51,7 +51,8 @@ def classify(law: Any, gaussian: Gaussian) -> Class:
     * C positive definite, M negative semi-definite: $\frac{d}{dt} \operatorname{tr}(C^{-1} S) = \operatorname{tr}(S M S) \le 0$, so S is
       global and bounded. If ker M is in ker A, S converges, and for regular S(0) the rank of the limit is d - rank A.
     * C positive definite, M positive definite: $y = \operatorname{tr}(C^{-1} S)$ has
-      $y' \ge \lambda_{\min}(M) \lambda_{\min}(C)^2 y^2 / r$, r the rank of S(0), so that $T^* \le r / (\lambda_{\min}(M) \lambda_{\min}(C)^2 y(0))$.
+      $y' \ge \lambda_{\min}(M) \lambda_{\min}(C)^2 y^2 / r$, r the rank of S(0), so that
+      $T^* \le r / (\lambda_{\min}(M) \lambda_{\min}(C)^2 y(0))$.
     * always: $T^* \ge 1 / (2 \sum_h |C_h| |A_h| \lambda_{\max}(S(0)))$.
 
     L2 with Q = -cK, c > 0, and C positive definite converges, to rank d - rank Q for regular S(0); with K of full column rank it is global.

@@ -43,7 +43,8 @@ def gaussian_energy(law: Any, gaussian: Gaussian) -> GaussianEnergy | None:
     r"""The functional of the law at N(m, S), for one head with symmetric $A = \beta K^\top Q$ and V = cA; None if there is none.
 
     * softmax, and linear attention of a centred measure: $F = \frac14 \operatorname{tr}(A S A S)$, pace c.
-    * L2 with K = ±Q, $P = \beta K^\top K$: $F = \frac12 \operatorname{tr}(P S) - \frac14 \log \det(I + 2 P S)$, pace ±c.
+    * L2 with K = ±Q, $P = \beta K^\top K$: $F = \frac12 \operatorname{tr}(P S) - \frac14 \log \det(I + 2 P S)$, pace c (so V = Q^T Q
+      with K = -Q descends).
     * Sinkhorn: $F = OT_\varepsilon / 2 \varepsilon$, pace -c, with $D = (4 S^{1/2} A S A S^{1/2} + \varepsilon^2 I)^{1/2}$ and
       $OT_\varepsilon = -\frac12 \operatorname{tr} D + \frac{\varepsilon d}{2} (1 - \log 2 \varepsilon)
       + \frac\varepsilon2 \log \det(D + \varepsilon I)$.
@@ -72,12 +73,10 @@ def gaussian_energy(law: Any, gaussian: Gaussian) -> GaussianEnergy | None:
     if isinstance(part, Softmax) or (isinstance(part, Linear) and not np.any(gaussian.mean)):
         gradient, value, name = A @ S @ A / 2, float(np.trace(A @ S @ A @ S)) / 4, "tr(ASAS)/4"
     elif isinstance(part, L2):
-        sign = 1.0 if np.linalg.eigvalsh(A)[-1] > -np.linalg.eigvalsh(A)[0] else -1.0
-        P = sign * A
-        keys = part.beta * _square(part.K, S)
-        if np.linalg.norm(P - keys) > _ROUNDING * size:
+        P = part.beta * _square(part.K, S)
+        if min(np.linalg.norm(A - P), np.linalg.norm(A + P)) > _ROUNDING * size:
             return None
-        inner, c, name = np.eye(len(S)) + 2 * P @ S, sign * c, "tr(PS)/2 - log det(I + 2PS)/4"
+        inner, name = np.eye(len(S)) + 2 * P @ S, "tr(PS)/2 - log det(I + 2PS)/4"
         gradient = (P - np.linalg.solve(inner, P)) / 2
         value = float(np.trace(P @ S) / 2 - np.linalg.slogdet(inner)[1] / 4)
     elif isinstance(part, Sinkhorn):

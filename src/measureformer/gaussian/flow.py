@@ -1,6 +1,6 @@
 """The Gaussian flow: mean and covariance of N(m, S) under a law, for many measures at once, with what becomes of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -95,7 +95,8 @@ def gaussian_flow(
             and h = min(step, 1 / (4 |B|)), of first order, some 25 steps to a limit.
         rtol, atol: of the adaptive method; the error of each column of (m, F) stays below atol + rtol times its largest entry.
         step: the longest step; None for no limit.
-        converged: a measure ends when |S'|_F is below (and |u|, if the mean acts on S); None to go on. A measure whose covariance is at
+        converged: a measure ends when |S'|_F is below (and |u|, if the mean acts on S); None to go on (so it is
+            for a law with functions of time). A measure whose covariance is at
             rest from the start ends at once only if its mean is too.
         max_steps: attempts for one measure.
 
@@ -125,7 +126,9 @@ def gaussian_flow(
     count = int(np.prod(batch))
     means, covs = start.mean.reshape(count, d), start.cov.reshape(count, d, d)
     rules = Rules(float(horizon), times, method, rtol, atol, np.inf if step is None else step, converged, max_steps)
-    size = 1 if any(callable(leaf) for leaf in jax.tree.leaves(law)) else _CHUNK
+    size = _CHUNK
+    if any(callable(leaf) for leaf in jax.tree.leaves(law)):  # what is at rest now may move later; and functions of time take one time
+        size, rules = 1, replace(rules, converged=None)
     with np.errstate(all="ignore"):
         parts = [Lanes(law, rules, means[k : k + size], covs[k : k + size]).run() for k in range(0, count, size)]
     joined = {name: np.concatenate([part[name] for part in parts]).reshape((*batch, *parts[0][name].shape[1:])) for name in parts[0]}

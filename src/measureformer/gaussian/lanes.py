@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .steps import congruence, mean_and_cov, runge_kutta, slope_and_matrix, slope_of, stacked
+from .steps import congruence, mean_and_cov, runge_kutta, slopes_of, stacked
 
 _GROWN = 1e3  # a blow-up is looked for when the size has grown by this
 _CLOSE = 1e-6  # and believed when the growth time is that fraction of the time
@@ -34,11 +34,11 @@ class Lanes:
     def __init__(self, law: Any, rules: Rules, means: np.ndarray, covs: np.ndarray):
         from ..measures import Gaussian
 
-        self.law, self.rules, self.slope = law, rules, slope_of(law)
+        self.law, self.rules, self.slopes = law, rules, slopes_of(law)
         self.y = stacked(Gaussian(means, covs))
         n, d = means.shape
         self.t = np.zeros(n)
-        self.k, self.B = slope_and_matrix(law, self.t, self.y)
+        self.k, self.B = self.slopes(self.t, self.y)
         self.moving = self._mean_acts(means, covs)
         self.size, self.tau, self.rate = self._measure(self.y, self.k)
         self.start_size, self.tau_before, self.t_before = self.size.copy(), np.full(n, np.inf), np.zeros(n)
@@ -91,10 +91,10 @@ class Lanes:
         end = np.where(last, goal, self.t[i] + h)
         if rules.method == "congruence":
             new = congruence(self.y[i], self.k[i], self.B[i], h)
-            slope, self.B[i] = slope_and_matrix(self.law, end, new)
+            slope, self.B[i] = self.slopes(end, new)
             error = np.where(np.isfinite(new[..., 1:]).all((1, 2)), 0.0, np.inf)
         else:
-            new, slope, error = runge_kutta(self.slope, self.t[i], self.y[i], h, self.k[i], rules.rtol, rules.atol)
+            new, slope, error = runge_kutta(self.slopes, self.t[i], self.y[i], h, self.k[i], rules.rtol, rules.atol)
             factor = np.where(np.isfinite(error), np.clip(0.9 * np.maximum(error, 1e-16) ** (-1 / 8), 0.2, 5.0), 0.1)
             grown = np.where(h < self.h[i], np.maximum(self.h[i], h * factor), h * factor)
             self.h[i] = np.where(error > 1, h * np.minimum(factor, 0.9), grown)

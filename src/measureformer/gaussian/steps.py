@@ -5,7 +5,7 @@ Runge-Kutta method multiplies F from the left: S stays symmetric and positive se
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..measures import Gaussian
 
 _FAR = 1e100
 
-Slope = Callable[[Any, np.ndarray], np.ndarray]
+Slope = Callable[[Any, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def stacked(gaussian: Gaussian) -> np.ndarray:
@@ -33,19 +33,17 @@ def mean_and_cov(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return y[..., 0], F @ np.swapaxes(F, -1, -2)
 
 
-def slope_of(law: Any) -> Slope:
-    """(t, y) -> y', t a number for all or one for each."""
+def slopes_of(law: Any) -> Slope:
+    """(t, y) -> y' and B, t a number for all or one for each."""
+    field = partial(type(law).on_gaussian, law)  # what equinox adds to a bound method takes as long as the field itself
 
-    def slope(t: Any, y: np.ndarray) -> np.ndarray:
-        return slope_and_matrix(law, t, y)[0]
+    def slopes(t: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        F = y[..., 1:]
+        # the time of a single measure as a number, which is what functions of time take
+        u, B = field(y[..., 0], F @ np.swapaxes(F, -1, -2), float(t[0]) if len(t) == 1 else t)
+        return np.concatenate([u[..., None], B @ F], -1), B
 
-    return slope
-
-
-def slope_and_matrix(law: Any, t: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """y' and B."""
-    u, B = law.on_gaussian(*mean_and_cov(y), _number(t))
-    return np.concatenate([u[..., None], B @ y[..., 1:]], -1), B
+    return slopes
 
 
 def congruence(y: np.ndarray, k: np.ndarray, B: np.ndarray, h: np.ndarray) -> np.ndarray:
@@ -57,11 +55,11 @@ def congruence(y: np.ndarray, k: np.ndarray, B: np.ndarray, h: np.ndarray) -> np
     return np.concatenate([y[..., :1] + h * k[..., :1], y[..., 1:] + h * (k[..., 1:] + h / 2 * (B @ k[..., 1:]))], -1)
 
 
-def runge_kutta(slope: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first: np.ndarray, rtol: float, atol: float):
+def runge_kutta(slopes: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first: np.ndarray, rtol: float, atol: float):
     """One attempt with the Dormand-Prince pair of order 8.
 
     Args:
-        slope: the field of the state.
+        slopes: the field of the state.
         t, h: times and lengths, shape (n,).
         y, first: states and their slopes at t.
         rtol, atol: a column's error is measured against atol + rtol times its largest entry.
@@ -73,9 +71,9 @@ def runge_kutta(slope: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first
     step = h[:, None, None]
     stages = [first]
     for row, shift in zip(a[1:], c[1:], strict=True):
-        stages.append(slope(t + shift * h, y + step * _sum(row, stages)))
+        stages.append(slopes(t + shift * h, y + step * _sum(row, stages))[0])
     new = y + step * _sum(b, stages)
-    last = slope(t + h, new)
+    last = slopes(t + h, new)[0]
     stages.append(last)
     scale = atol + rtol * np.maximum(abs(y), abs(new)).max(1)
     fine, coarse = ((abs(step * _sum(e, stages)).max(1) / scale) for e in (e5, e3))
@@ -84,11 +82,6 @@ def runge_kutta(slope: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, first
     error[:, 0] = np.where(abs(y[:, :, 0]).max(1) < _FAR, error[:, 0], 0)
     whole = np.isfinite(new[..., 1:]).all((1, 2)) & np.isfinite(last[..., 1:]).all((1, 2))
     return new, last, np.where(whole, error.max(1), np.inf)
-
-
-def _number(t: Any) -> Any:
-    """The time of a single measure as a number, which is what functions of time take."""
-    return float(np.ravel(t)[0]) if np.size(t) == 1 else t
 
 
 def _sum(row: np.ndarray, stages: list[np.ndarray]) -> np.ndarray:
