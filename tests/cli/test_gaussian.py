@@ -107,7 +107,7 @@ def test_heads_by_number(gaussian, tmp_path):
         ('law = "softmax"', 'law = "sinkhorn"\neps = 0.0', "eps must be positive, got 0.0"),
         ("horizon = 1.0", "horizon = -1.0", "flow.horizon = -1.0"),
         ("horizon = 1.0", 'horizon = 1.0\nmethod = "euler"', "choose one of adaptive, congruence"),
-        ("horizon = 1.0", "horizont = 1.0", "did you mean 'horizon'?"),
+        ("horizon = 1.0", "horizon = 1.0\nsave = 5", "did you mean 'saves'?"),
         ("horizon = 1.0", "horizon = 1.0\n[particles]\nn = [2]", "more tokens than dimensions"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from measureformer import InputError
-from measureformer.fields import L2, Linear, MultiHead, Scaled, Sigmoid, Sinkhorn, Softmax, Unnormalised, split_heads
+from measureformer.fields import L2, LAWS, Linear, MultiHead, Scaled, Sigmoid, Sinkhorn, Softmax, Unnormalised, split_heads
 from measureformer.gaussian import affine_field, closure_defect, gaussian_flow, keeps_gaussians, masked_defect, masked_gaussian_flow
 from measureformer.gaussian.field import standard_nodes
 from measureformer.measures import Gaussian
@@ -72,6 +72,11 @@ def test_batches_jax_and_derivatives(name):
     h = 1e-5
     ends = [np.trace(law.on_gaussian(MU.mean, (1 + e) * MU.cov)[1]) for e in (h, -h)]
     assert float(slope) == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in LAWS if name != "multi-head"])
+def test_the_table_of_laws_says_which_keep_gaussians(name):
+    assert keeps_gaussians(LAWS[name]()) == LAWS[name].about.gaussian.startswith("yes")
 
 
 def test_single_precision_stays():
