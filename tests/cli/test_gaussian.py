@@ -76,6 +76,12 @@ def test_clouds_beside_it(gaussian, tmp_path):
     assert found["n"] == [50] and 0 < found["relative_error"][0] < 1 and found["trusted"] is False
 
 
+@pytest.mark.parametrize(("law", "never"), [("softmax", True), ("linear", False)])
+def test_a_blow_up_is_no_prediction_for_clouds_unless_attention_is_linear(gaussian, law, never):
+    done = gaussian(MINIMAL.replace("softmax", law) + "rtol = 1e-8\n" + QUIET)
+    assert done.code == 0 and ("A finite cloud of tokens never blows up" in done.out) is never
+
+
 def test_what_ends_early_exits_with_3(gaussian, tmp_path):
     done = gaussian(MINIMAL + "max_steps = 3\n" + QUIET, "--json")
     assert done.code == 3 and json.loads(done.out)["status"] == "steps"

@@ -197,7 +197,7 @@ def _show(summary: dict, out: Path) -> None:
     if (clouds := summary["mean_field"]) is not None:
         errors = ", ".join(f"n = {n}: {number(e)}" for n, e in zip(clouds["n"], clouds["relative_error"], strict=True))
         lines.append(f"Clouds, relative error of the covariance: {errors}.")
-    if summary["status"] == "blow_up":
+    if summary["status"] == "blow_up" and not summary["clouds_blow_up_too"]:
         lines.append("A finite cloud of tokens never blows up; this time is no prediction for one.")
     if summary["warning"]:
         lines.append(f"warning: {summary['warning']}")

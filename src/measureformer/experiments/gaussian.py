@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fields import Linear
 from ..gaussian import (
     Fate,
     GaussianFlow,
@@ -18,7 +19,7 @@ from ..gaussian import (
     meanfield_check,
     stationary_check,
 )
-from ..gaussian.stationary import heads_of, rank_of
+from ..gaussian.stationary import heads_of, kind_of, rank_of
 from ..measures import Gaussian
 from .literature.page import Page, Panel, Picture, Series, Table
 
@@ -92,6 +93,7 @@ def run_gaussian(run: GaussianRun, progress: Callable[[str, int, int], None] = l
         "rate": _numbers(found.rate),
         "steps": int(found.steps),
         "rejected": int(found.rejected),
+        "clouds_blow_up_too": kind_of(run.law) is Linear,
         "wall_s": time.perf_counter() - start,
         **_statements(run, found),
         "warning": "" if clouds is None else clouds.warning,

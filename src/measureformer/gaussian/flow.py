@@ -23,7 +23,7 @@ class Fate(Enum):
 
     HORIZON = "the horizon was reached"
     CONVERGED = "the covariance does not change any more"
-    BLOW_UP = "the covariance becomes infinite in finite time"
+    BLOW_UP = "the second moment becomes infinite in finite time"
     OVERFLOW = "numbers overflow, though the growth is not that of a blow-up in finite time; take a shorter horizon"
     STEPS = "the limit of steps was reached; give a larger max_steps, or a shorter horizon"
     STEP_SIZE = "the step size fell to rounding; the equation is too stiff: take looser tolerances, or the congruence method"
