@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import experiments as experiments
     from . import export as export
     from . import fields as fields
+    from . import gaussian as gaussian
     from . import geometry as geometry
     from . import transport as transport
     from .errors import ConditioningError as ConditioningError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .interpolation import verify as verify
     from .measures import Clouds as Clouds
     from .measures import Empirical as Empirical
+    from .measures import Gaussian as Gaussian
     from .measures import read_clouds as read_clouds
     from .measures import write_clouds as write_clouds
     from .schedule import Schedule as Schedule
@@ -58,7 +60,7 @@ _HOME = {
     "fields": ("ParticleField", "Softmax", "TransformerField", "attention", "perceptron"),
     "flows": ("flow", "integrate", "log_density"),
     "interpolation": ("Interpolation", "interpolate", "verify"),
-    "measures": ("Clouds", "Empirical", "read_clouds", "write_clouds"),
+    "measures": ("Clouds", "Empirical", "Gaussian", "read_clouds", "write_clouds"),
     "schedule": ("Schedule", "Segment", "load_schedule", "save_schedule"),
     "transport": ("wasserstein2", "wasserstein_inf"),
 }
@@ -71,13 +73,14 @@ _MODULES = (
     "export",
     "fields",
     "flows",
+    "gaussian",
     "geometry",
     "interpolation",
     "measures",
     "schedule",
     "transport",
 )
-__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
+__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "gaussian", "geometry", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -188,6 +188,25 @@ def simulate(
 
 
 @app.command()
+def gaussian(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure (mean, cov), field, flow, particles.")],
+    out: Out,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of particles.seeds.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run the Gaussian closure: mean and covariance under an attention law, their limit or blow-up, and clouds beside them.
+
+    Example: measureformer gaussian config.toml --out run
+    """
+    with exit_codes():
+        from .gaussian import run_gaussian_command
+
+        result = run_gaussian_command(config, out, seed=seed, force=force, as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
 def laws(as_json: Json = False) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 

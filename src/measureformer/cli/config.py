@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,14 +19,17 @@ from ..flows import Converged, Jump, Noise
 from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
 
+Model = TypeVar("Model", bound=BaseModel)
 _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of a configuration: no unknown keys, no conversions."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class MeasureTable(_Table):
+class MeasureTable(Table):
     """[measure]: ``file``, or ``kind`` with its numbers."""
 
     file: str | None = None
@@ -45,7 +48,7 @@ class ProbesTable(MeasureTable):
     seed: int = Field(default=1, ge=0)
 
 
-class FieldTable(_Table):
+class FieldTable(Table):
     """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -59,7 +62,7 @@ class FieldTable(_Table):
     perceptron: dict[str, Any] | None = None
 
 
-class FlowTable(_Table):
+class FlowTable(Table):
     """[flow]: how long, how precisely, with which noise; or the layers of a network, ``step`` long."""
 
     horizon: float = Field(gt=0)
@@ -78,7 +81,7 @@ class FlowTable(_Table):
     largest_step: float = Field(default=1.0, gt=0)
 
 
-class OutputTable(_Table):
+class OutputTable(Table):
     """[output]: what is written beside the summary and the final tokens."""
 
     trajectory: Literal["npz", "parquet", "none"] = "npz"
@@ -87,7 +90,7 @@ class OutputTable(_Table):
     angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
 
 
-class Config(_Table):
+class Config(Table):
     """A whole configuration."""
 
     measure: MeasureTable = Field(default_factory=lambda: MeasureTable())
@@ -124,7 +127,7 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     Raises:
         InputError: about one key, by its path.
     """
-    config = _validated(tables, origin)
+    config = validated(Config, tables, origin)
     if seed is not None:
         config.measure.seed = seed
     folder = Path(origin).parent
@@ -137,25 +140,31 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     )  # fmt: skip
 
 
-def _validated(tables: dict[str, Any], origin: str) -> Config:
+def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
+    """The tables as a model, whose fields are tables themselves.
+
+    Raises:
+        InputError: about one key, by its path.
+    """
     try:
-        return Config.model_validate(tables)
+        return model.model_validate(tables)
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+            message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
         elif first["type"] == "missing":
-            message = f"{key} is missing; every simulation needs it"
+            message = f"{key} is missing; every configuration of this command needs it"
         else:
             message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{origin}: {message}{more}") from None
 
 
-def _keys(path: tuple[int | str, ...]) -> list[str]:
-    tables = {"measure": MeasureTable, "field": FieldTable, "flow": FlowTable, "output": OutputTable, "probes": ProbesTable}
-    return list((tables[str(path[0])] if path else Config).model_fields)
+def _keys(model: Any, path: tuple[int | str, ...]) -> list[str]:
+    table = model.model_fields[str(path[0])].annotation if path else model
+    # a table that may be absent is annotated as Table | None
+    return list(next(kind for kind in (*get_args(table), table) if hasattr(kind, "model_fields")).model_fields)
 
 
 def _measures(table: MeasureTable, path: str, geometry: str, origin: str, folder: Path) -> dict[int | str, Empirical]:
@@ -184,11 +193,11 @@ def _probes(config: Config, d: int, origin: str, folder: Path) -> np.ndarray | N
 
 
 def _field(table: FieldTable, origin: str, folder: Path) -> ParticleField:
-    law = _law(table.law, dict(table.model_extra or {}), "field", origin, folder, heads=table.heads, outputs=table.outputs)
+    law = law_of(table.law, dict(table.model_extra or {}), "field", origin, folder, heads=table.heads, outputs=table.outputs)
     if table.scale != 1.0:
         law = Scaled(law, table.scale)
     if table.perceptron is not None:
-        parameters = {k: _matrix(v, f"field.perceptron.{k}", origin, folder) for k, v in table.perceptron.items() if k in ("W", "U", "b")}
+        parameters = {k: matrix_of(v, f"field.perceptron.{k}", origin, folder) for k, v in table.perceptron.items() if k in ("W", "U", "b")}
         unknown = sorted(set(table.perceptron) - {"W", "U", "b"})
         if unknown or "W" not in parameters:
             raise InputError(f"{origin}: field.perceptron takes W (needed), U and b; got {', '.join(table.perceptron) or 'nothing'}")
@@ -198,11 +207,16 @@ def _field(table: FieldTable, origin: str, folder: Path) -> ParticleField:
         V = (table.model_extra or {}).get("V")
         if V is None:
             raise InputError(f"{origin}: field.geometry = 'rescaled' needs field.V, the matrix in exp(-tV) x")
-        return ParticleField(law, Rescaled(table.scale * _matrix(V, "field.V", origin, folder)), mask)
+        return ParticleField(law, Rescaled(table.scale * matrix_of(V, "field.V", origin, folder)), mask)
     return ParticleField(law, Sphere() if table.geometry == "sphere" else Euclidean(), mask)
 
 
-def _law(name: str, keys: dict[str, Any], path: str, origin: str, folder: Path, *, heads: Any = None, outputs: Any = None) -> Any:
+def law_of(name: str, keys: dict[str, Any], path: str, origin: str, folder: Path, *, heads: Any = None, outputs: Any = None) -> Any:
+    """A law by its name and parameters.
+
+    Raises:
+        InputError: about one key, by its path.
+    """
     if name not in LAWS:
         raise InputError(f"{origin}: {path}.law = {name!r}: there is no such law; {nearest(name, LAWS)}")
     if name == MultiHead.about.name:
@@ -213,8 +227,8 @@ def _law(name: str, keys: dict[str, Any], path: str, origin: str, folder: Path, 
         parts = []
         for k, head in enumerate(heads):
             own = dict(head)
-            parts.append(_law(str(own.pop("law", "softmax")), own, f"{path}.heads.{k}", origin, folder))
-        matrices = None if outputs is None else tuple(_matrix(W, f"{path}.outputs.{k}", origin, folder) for k, W in enumerate(outputs))
+            parts.append(law_of(str(own.pop("law", "softmax")), own, f"{path}.heads.{k}", origin, folder))
+        matrices = None if outputs is None else tuple(matrix_of(W, f"{path}.outputs.{k}", origin, folder) for k, W in enumerate(outputs))
         try:
             return MultiHead(tuple(parts), matrices)
         except InputError as error:
@@ -234,7 +248,7 @@ def _law(name: str, keys: dict[str, Any], path: str, origin: str, folder: Path, 
 def _parameter(key: str, value: Any, default: Any, path: str, origin: str, folder: Path) -> Any:
     """A value of the kind that the law has by default."""
     if key in _MATRICES:
-        return _matrix(value, path, origin, folder)
+        return matrix_of(value, path, origin, folder)
     if isinstance(default, Enum):
         names = [member.value for member in type(default)]
         if value not in names:
@@ -249,7 +263,7 @@ def _parameter(key: str, value: Any, default: Any, path: str, origin: str, folde
     return int(value) if isinstance(default, int) else float(value)
 
 
-def _matrix(value: Any, path: str, origin: str, folder: Path) -> np.ndarray:
+def matrix_of(value: Any, path: str, origin: str, folder: Path) -> np.ndarray:
     """Nested lists, or the path of an .npy file."""
     try:
         array = np.load(folder / value, allow_pickle=False) if isinstance(value, str) else np.array(value, np.float64)

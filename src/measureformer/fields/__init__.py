@@ -5,6 +5,7 @@ from .attention import attention_weights as attention_weights
 from .combine import MultiHead as MultiHead
 from .combine import Neurons as Neurons
 from .combine import Scaled as Scaled
+from .combine import split_heads as split_heads
 from .divergence import divergence as divergence
 from .hardmax import Hardmax as Hardmax
 from .l2 import L2 as L2
@@ -20,6 +21,7 @@ from .layers import SqrtScaled as SqrtScaled
 from .layers import run_layers as run_layers
 from .linear import Linear as Linear
 from .masks import Causal as Causal
+from .masks import Labels as Labels
 from .masks import Mask as Mask
 from .pairs import About as About
 from .particle import ParticleField as ParticleField

@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Float
 
-from .._types import Array, Matrix, Seen
+from .._types import Array, Matrix, Seen, namespace
 from ..errors import InputError
+from .gaussians import apply, matrix
 from .pairs import About, transform
 from .perceptron import perceptron
+from .softmax import Softmax
 
 
 class MultiHead(eqx.Module):
@@ -63,6 +65,16 @@ class MultiHead(eqx.Module):
             raise InputError(f"heads return vectors of dimensions {sorted(shapes)}; give outputs, one matrix (d, k_h) for each head")
         return sum(values[1:], start=values[0])
 
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        """(u, B) of N(m, S): the sums of W_h u_h and of W_h B_h over the heads."""
+        pairs = [head.on_gaussian(m, S, t) for head in self.heads]
+        if self.outputs is not None:
+            W = [None if M is None else matrix(M, u, t, "W") for M, (u, _) in zip(self.outputs, pairs, strict=True)]
+            pairs = [(u, B) if M is None else (apply(M, u), M @ B) for M, (u, B) in zip(W, pairs, strict=True)]
+        return sum((u for u, _ in pairs[1:]), start=pairs[0][0]), sum((B for _, B in pairs[1:]), start=pairs[0][1])
+
 
 class Scaled(eqx.Module):
     """c A[mu](x): a law with another sign or strength. c = -1 is repulsive attention.
@@ -84,7 +96,17 @@ class Scaled(eqx.Module):
         seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """c A[mu](x)."""
-        return (self.factor(t) if callable(self.factor) else self.factor) * self.law(x, points, weights, t, seen)
+        return self._factor(t) * self.law(x, points, weights, t, seen)
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        """(u, B) of N(m, S): c times that of the law."""
+        u, B = self.law.on_gaussian(m, S, t)
+        return self._factor(t) * u, self._factor(t) * B
+
+    def _factor(self, t):
+        return self.factor(t) if callable(self.factor) else self.factor
 
 
 class Neurons(eqx.Module):
@@ -104,3 +126,27 @@ class Neurons(eqx.Module):
     ) -> Float[Array, "*batch n k"]:
         """W (U x + b)_+."""
         return perceptron(x, self.W, self.U, self.b)
+
+
+def split_heads(Q: Float[Array, "k d"], K: Float[Array, "k d"], V: Float[Array, "d d"], heads: int, law: Any = Softmax) -> MultiHead:
+    r"""The usual multi-head attention: head h has the rows $I_h$ of Q, K and V, d/heads of each, and writes to the coordinates $I_h$:
+
+    $$ A[\mu](x) = \sum_h W_h A_h[\mu](x), \qquad \beta = (d / H)^{-1/2}, \qquad W_h = I_{\cdot, I_h} . $$
+
+    A head for which Q and K have no rows left scores everything 0.
+
+    Args:
+        Q, K, V: of all heads together.
+        heads: H >= 1; divides d.
+        law: the class of the heads, called as ``law(beta, Q=, K=, V=)``.
+
+    Raises:
+        InputError: H does not divide d.
+    """
+    d = V.shape[0]
+    if heads < 1 or d % heads:
+        raise InputError(f"heads = {heads} does not divide the dimension d = {d}; take one of {[h for h in range(1, d + 1) if d % h == 0]}")
+    k = d // heads
+    rows = [slice(h * k, (h + 1) * k) for h in range(heads)]
+    parts = tuple(law(k**-0.5, Q=Q[r], K=K[r], V=V[r]) for r in rows)
+    return MultiHead(parts, tuple(namespace(V).eye(d, dtype=V.dtype)[:, r] for r in rows))

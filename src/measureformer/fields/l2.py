@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, Seen
+from .._types import Array, Matrix, Scalar, Seen, namespace
+from ..errors import InputError
+from .gaussians import apply, matrix
 from .pairs import About, queries_and_keys, softmax_average, transform
 
 
@@ -57,3 +59,24 @@ class L2(eqx.Module):
         values, lengths = transform(self.V, points, t, "V"), (keys * keys).sum(-1)
         mean = softmax_average(2 * self.beta * queries, keys, values, weights, seen, offsets=-self.beta * lengths)
         return mean - transform(self.V, x, t, "V") if self.shift else mean
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S): the key K y is observed at Q x with noise of variance $1/2\beta$, and the mean of y given that is
+
+        $$ m + G (Q x - K m), \qquad G = 2 \beta S K^\top (I + 2 \beta K S K^\top)^{-1}, $$
+        so that $u = V(m + G (Q - K) m)$ and $B = V G Q$. The inverse is of size k; S and K may be singular.
+
+        Raises:
+            InputError: Q and K have different numbers of rows.
+        """
+        xp = namespace(m, S)
+        Q, K, V = (matrix(getattr(self, name), m, t, name) for name in "QKV")
+        if Q.shape[0] != K.shape[0]:
+            raise InputError(f"queries have dimension {Q.shape[0]} and keys {K.shape[0]}; Q and K need equally many rows")
+        keys = 2 * self.beta * (K @ S)
+        gain = xp.swapaxes(xp.linalg.solve(xp.eye(K.shape[0], dtype=m.dtype) + keys @ K.T, keys), -1, -2)
+        VG = V @ gain
+        u, B = apply(V, m) + apply(VG, apply(Q - K, m)), VG @ Q
+        return (u - apply(V, m), B - V) if self.shift else (u, B)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from .._types import Array, Matrix, Scalar, Seen, namespace
 from ..kernels import pair_sums
+from .gaussians import apply, matrix, score_matrix
 from .pairs import About, queries_and_keys, transform
 
 
@@ -53,3 +54,11 @@ class Linear(eqx.Module):
         if seen is not None:
             return pair_sums(lambda scores: scores, self.beta * queries, keys, values, seen=seen)
         return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ values)
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S), and of any measure of that mean and covariance: $u = B m$, $B = V M_2 A$ with $A = \beta K^\top Q$."""
+        M2 = S + m[..., :, None] * m[..., None, :]
+        B = matrix(self.V, m, t, "V") @ M2 @ score_matrix(self, m, t)
+        return apply(B, m), B

@@ -4,7 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Bool, Float, Integer
 
 from .._types import Array, namespace
 from ..errors import InputError
@@ -33,6 +33,44 @@ class Causal(eqx.Module):
 
     def check(self, m: int) -> None:
         """It fits any number of tokens."""
+
+
+class Labels(eqx.Module):
+    """Token i, at position s_i, sees the tokens with s_j <= s_i; those at its own position too. Positions never move.
+
+    With s_i = i/n it is ``Causal``; so are the tokens sorted by their positions.
+
+    Args:
+        labels: s, one for each token.
+
+    Raises:
+        InputError: not a list of finite numbers.
+
+    References:
+        Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322 (masked attention on measures of labelled tokens).
+    """
+
+    labels: Float[Array, " m"]
+
+    def __init__(self, labels):
+        labels = namespace(labels).asarray(labels)
+        if labels.ndim != 1 or (isinstance(labels, np.ndarray) and not np.isfinite(labels).all()):
+            raise InputError(f"labels must be a list of finite numbers, got {labels}")
+        self.labels = labels.astype(float)
+
+    def block(self, i: Integer[Array, " r"], j: Integer[Array, " c"]) -> Bool[Array, "r c"]:
+        """s_j <= s_i."""
+        s = namespace(i, j, self.labels).asarray(self.labels)
+        return s[j] <= s[i][:, None]
+
+    def check(self, m: int) -> None:
+        """Whether there is a label for each token.
+
+        Raises:
+            InputError: there are not as many labels as tokens.
+        """
+        if self.labels.shape[0] != m:
+            raise InputError(f"there are {self.labels.shape[0]} labels for {m} tokens; probes need labels too")
 
 
 class Mask(eqx.Module):

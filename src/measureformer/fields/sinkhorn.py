@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from .._types import Array, Matrix, Scalar, Seen, namespace
-from ..errors import ConditioningError
+from ..errors import ConditioningError, InputError
 from ..kernels import exponentials
+from ..measures.gaussian import symmetric_root
+from .gaussians import apply, matrix, score_matrix
 from .pairs import About, inner_scores, masses, queries_and_keys, ratio, softmax_average, transform
 
 
@@ -31,6 +33,7 @@ class Sinkhorn(eqx.Module):
         iterations: the most that are made.
 
     Raises:
+        InputError: eps is not positive.
         ConditioningError: ``tol`` was not reached (NumPy; on JAX arrays the result is NaN, which stops a flow).
 
     References:
@@ -53,6 +56,12 @@ class Sinkhorn(eqx.Module):
         mean_field="Castin, Ablin, Carrillo, Peyré 2025 (compact support)",
         source="arXiv:2110.11773",
     )
+
+    def __check_init__(self):
+        if isinstance(self.eps, int | float | np.number) and not self.eps > 0:
+            raise InputError(
+                f"eps must be positive, got {self.eps}; small values sharpen the plan, and 0 would be transport without entropy"
+            )
 
     def __call__(
         self,
@@ -79,6 +88,23 @@ class Sinkhorn(eqx.Module):
         xp, g = namespace(kernel, weights), self._potential(kernel, weights)
         logs = xp.where(weights > 0, xp.log(xp.where(weights > 0, weights, 1)), -xp.inf)
         return -_logsumexp(xp, kernel + (g + logs)[..., None, :]), g
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S): given x, the plan's y is Gaussian with mean $m + \Lambda A (x - m) / \varepsilon$ and covariance
+
+        $$ \Lambda = S^{1/2} g(N N^\top) S^{1/2}, \qquad N = S^{1/2} A S^{1/2} / \varepsilon, \qquad g(X) = 2 (I + (I + 4 X)^{1/2})^{-1}, $$
+        so that $u = V m / \varepsilon$ and $B = V \Lambda A / \varepsilon^2$, with $A = \beta K^\top Q$: softmax with the part of S that
+        the plan leaves open. Nothing is inverted, and nothing cancels; S and A may be singular.
+        """
+        xp = namespace(m, S)
+        A, V, root = score_matrix(self, m, t), matrix(self.V, m, t, "V"), symmetric_root(S)
+        N = root @ A @ root / self.eps
+        values, vectors = xp.linalg.eigh(N @ xp.swapaxes(N, -1, -2))
+        sides = root @ vectors
+        left_open = (sides * (2 / (1 + xp.sqrt(1 + 4 * xp.maximum(values, 0))))[..., None, :]) @ xp.swapaxes(sides, -1, -2)
+        return apply(V, m) / self.eps, V @ left_open @ A / self.eps**2
 
     def remedy(self) -> str:
         """What to do if its values are not finite."""

@@ -6,6 +6,7 @@ import equinox as eqx
 from jaxtyping import Float
 
 from .._types import Array, Matrix, Scalar, Seen
+from .gaussians import apply, matrix, score_matrix
 from .pairs import About, queries_and_keys, softmax_average, transform
 
 
@@ -49,3 +50,14 @@ class Softmax(eqx.Module):
         """A[mu](x)."""
         queries, keys = queries_and_keys(self, x, points, t)
         return softmax_average(self.beta * queries, keys, transform(self.V, points, t, "V"), weights, seen)
+
+    def on_gaussian(
+        self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch k"], Float[Array, "*batch k d"]]:
+        r"""(u, B) of N(m, S), with $A = \beta K^\top Q$: the tilt by $e^{\langle Ax, y \rangle}$ moves the mean by S A x, so that
+
+        $$ u = V (m + S A m), \qquad B = V S A . $$
+        """
+        A, V = score_matrix(self, m, t), matrix(self.V, m, t, "V")
+        B = V @ S @ A
+        return apply(V, m) + apply(B, m), B

@@ -9,5 +9,6 @@ from .densities import Mixture as Mixture
 from .densities import UniformOnCap as UniformOnCap
 from .densities import VonMisesFisher as VonMisesFisher
 from .empirical import Empirical as Empirical
+from .gaussian import Gaussian as Gaussian
 from .geographic import from_latitude_longitude as from_latitude_longitude
 from .geographic import to_latitude_longitude as to_latitude_longitude

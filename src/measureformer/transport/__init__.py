@@ -1,7 +1,11 @@
-"""Optimal transport on the sphere with the geodesic distance: how far measures are apart, and how close maps can bring them."""
+"""Optimal transport on the sphere with the geodesic distance: how far measures are apart, and how close maps can bring them. In R^d: the
+distance of Gaussians, and that of labelled tokens."""
 
 from .attainable import Placement as Placement
 from .attainable import best_placement as best_placement
+from .bures import bures_wasserstein as bures_wasserstein
+from .conditional import Conditional as Conditional
+from .conditional import conditional_wasserstein as conditional_wasserstein
 from .cost import geodesic_cost as geodesic_cost
 from .coupling import Coupling as Coupling
 from .pointmap import PointMap as PointMap

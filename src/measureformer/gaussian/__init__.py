@@ -1,0 +1,37 @@
+"""Gaussian closures: laws under which N(m, S) stays Gaussian, and what becomes of mean and covariance."""
+
+from .classify import Class as Class
+from .classify import classify as classify
+from .conserved import conditional_cov as conditional_cov
+from .conserved import lyapunov as lyapunov
+from .conserved import unseen_directions as unseen_directions
+from .energy import GaussianEnergy as GaussianEnergy
+from .energy import gaussian_energy as gaussian_energy
+from .explicit import blow_up_direction as blow_up_direction
+from .explicit import l2_scale as l2_scale
+from .explicit import sinkhorn_scale as sinkhorn_scale
+from .explicit import softmax_blow_up as softmax_blow_up
+from .explicit import softmax_cov as softmax_cov
+from .explicit import softmax_limit as softmax_limit
+from .explicit import softmax_moments as softmax_moments
+from .explicit import softmax_scale as softmax_scale
+from .field import Affine as Affine
+from .field import Defect as Defect
+from .field import affine_field as affine_field
+from .field import closure_defect as closure_defect
+from .field import covariance_rate as covariance_rate
+from .field import keeps_gaussians as keeps_gaussians
+from .flow import Fate as Fate
+from .flow import GaussianFlow as GaussianFlow
+from .flow import gaussian_flow as gaussian_flow
+from .masked import masked_defect as masked_defect
+from .masked import masked_gaussian_flow as masked_gaussian_flow
+from .meanfield import MeanFieldCheck as MeanFieldCheck
+from .meanfield import effective_sample_size as effective_sample_size
+from .meanfield import meanfield_check as meanfield_check
+from .script import ScriptRun as ScriptRun
+from .script import disc_grid as disc_grid
+from .script import projected_euler as projected_euler
+from .script import script_law as script_law
+from .stationary import Stationary as Stationary
+from .stationary import stationary_check as stationary_check
