@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,14 +18,17 @@ from ..flows import Converged, Jump, Noise
 from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
 
+M = TypeVar("M", bound=BaseModel)
 _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of a configuration: no other keys, no conversions, finite numbers."""
+
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class MeasureTable(_Table):
+class MeasureTable(Table):
     """[measure]: ``file``, or ``kind`` with its numbers."""
 
     file: str | None = None
@@ -37,7 +40,7 @@ class MeasureTable(_Table):
     scale: float = Field(default=1.0, gt=0)
 
 
-class FieldTable(_Table):
+class FieldTable(Table):
     """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -51,7 +54,7 @@ class FieldTable(_Table):
     perceptron: dict[str, Any] | None = None
 
 
-class FlowTable(_Table):
+class FlowTable(Table):
     """[flow]: how long, how precisely, with which noise."""
 
     horizon: float = Field(gt=0)
@@ -67,7 +70,7 @@ class FlowTable(_Table):
     audit: bool = False
 
 
-class OutputTable(_Table):
+class OutputTable(Table):
     """[output]: what is written beside the summary and the final tokens."""
 
     trajectory: Literal["npz", "parquet", "none"] = "npz"
@@ -76,7 +79,7 @@ class OutputTable(_Table):
     angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
 
 
-class Config(_Table):
+class Config(Table):
     """A whole configuration."""
 
     measure: MeasureTable = Field(default_factory=lambda: MeasureTable())
@@ -112,7 +115,7 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     Raises:
         InputError: about one key, by its path.
     """
-    config = _validated(tables, origin)
+    config = validated(Config, tables, origin)
     if seed is not None:
         config.measure.seed = seed
     folder = Path(origin).parent
@@ -123,25 +126,30 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     )
 
 
-def _validated(tables: dict[str, Any], origin: str) -> Config:
+def validated(model: type[M], tables: dict[str, Any], origin: str) -> M:
+    """The configuration as the model has it.
+
+    Raises:
+        InputError: about one key, by its path.
+    """
     try:
-        return Config.model_validate(tables)
+        return model.model_validate(tables)
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(first['loc'][:-1]))}"
+            message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
         elif first["type"] == "missing":
-            message = f"{key} is missing; every simulation needs it"
+            message = f"{key} is missing; it has no default"
         else:
             message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{origin}: {message}{more}") from None
 
 
-def _keys(path: tuple[int | str, ...]) -> list[str]:
-    tables = {"measure": MeasureTable, "field": FieldTable, "flow": FlowTable, "output": OutputTable}
-    return list((tables[str(path[0])] if path else Config).model_fields)
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    table: Any = model.model_fields[str(path[0])].annotation if path else model
+    return list(table.model_fields)
 
 
 def _measures(config: Config, origin: str, folder: Path) -> dict[int | str, Empirical]:
