@@ -1,5 +1,6 @@
 """What ``measureformer sweep`` does."""
 
+import errno
 import os
 import time
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from ..errors import InputError
 from ..experiments.sweep import Plan, Summary, read_plan, sweep
 from ..experiments.sweep.cluster import cluster
 from ..experiments.sweep.figure import phase_diagram
@@ -19,6 +21,7 @@ from .console import stages
 from .kinds import KINDS
 
 FIGURE = "figures/phase-diagram.png"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEWS = 15.0  # seconds between lines where there is no terminal for a bar
 
 
@@ -45,7 +48,12 @@ def run_sweep(
                 typer.echo(f"{done} of {total} jobs, {note}", err=True)
 
         stage("reading the configuration")
-        summary = sweep(plan, out, execute, origin=origin, force=force, retry=retry, progress=progress)
+        try:
+            summary = sweep(plan, out, execute, origin=origin, force=force, retry=retry, progress=progress)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise InputError(f"{out}: {error.strerror}; what was finished is kept: make room, and give the same command") from None
         stage("drawing")
         drawn = _draw(summary, out)
     result = _result(summary, out, drawn)

@@ -46,7 +46,7 @@ class Kind:
     Attributes:
         run: (configuration, path of its file) to the values of its variables; raises if the job fails.
         check: the same arguments; raises InputError if ``run`` would refuse the configuration. Cheap.
-        variables: what ``run`` will yield for a configuration, as far as it is valid.
+        variables: what ``run`` will yield for a configuration; may raise InputError for one that ``run`` refuses.
         front: (configuration, times) to {label: beta(t)}, theory for the axes time and beta; None if there is none.
         picture: the array with an axis "time" that a phase diagram shows, and what it is.
     """

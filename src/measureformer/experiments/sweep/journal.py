@@ -49,10 +49,10 @@ class Journal:
             written = 0
             while written < len(line):
                 written += self.file.write(line[written:]) or 0
-        except OSError:
+        except OSError as error:
             self.file.truncate(self.size)
             self.file.seek(self.size)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.size += len(line)
 
     def keep(self, records: Iterable[tuple[str, int, Outcome]]) -> None:
@@ -70,7 +70,6 @@ class Journal:
 
     def remove(self) -> None:
         """All of it is in the store."""
-        self.file.close()
         self.path.unlink(missing_ok=True)
 
 

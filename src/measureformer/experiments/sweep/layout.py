@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InputError
 from .jobs import Kind, Outcome, Variable
 from .plan import SAMPLE, Plan
 
@@ -67,14 +68,14 @@ def layout_of(plan: Plan, kind: Kind) -> Layout:
     for tables in plan.configurations():
         try:
             found = kind.variables(tables)
-        except Exception:  # a job that will fail says nothing
+        except InputError:  # a job that will fail says nothing
             continue
         for name, variable in found.items():
             variables.setdefault(name, variable)
             for axis, values in variable.axes.items():
                 known = axes.setdefault(axis, values)
                 if known != values:
-                    axes[axis] = tuple(range(max(len(known), len(values))))
+                    axes[axis] = tuple(map(float, range(max(len(known), len(values)))))
     taken = {axis.key for axis in plan.axes} | set(RESERVED)
     for key, value in plan.parameters(0).items():  # what was drawn, if it is one number or text
         if key not in taken and isinstance(value, int | float | str) and not isinstance(value, bool):

@@ -57,10 +57,10 @@ def local(plan: Plan, jobs: Iterable[int], origin: str, workers: int) -> Outcome
                             again.appendleft(head)
                         else:
                             done = head, Outcome(FAILED, error=_death(code))
-                for each in pool:
-                    feed(each)
                 if done is not None:
                     yield done
+                for each in pool:
+                    feed(each)
     finally:
         for worker in pool:
             worker.end()

@@ -24,6 +24,11 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {"format": FORMAT, "kind": plan.kind, "versions": versions(), "config": config, "files": plan.files}
 
 
+def begun(directory: Path) -> bool:
+    """Whether a sweep was begun there."""
+    return (directory / SWEEP_FILE).exists()
+
+
 @contextmanager
 def claimed(directory: Path, plan: Plan, *, force: bool) -> Iterator[bool]:
     """Hold the directory for this sweep; yields whether it goes on with one that was begun.
@@ -33,12 +38,12 @@ def claimed(directory: Path, plan: Plan, *, force: bool) -> Iterator[bool]:
             first two.
     """
     path, ours = directory / SWEEP_FILE, json.loads(json.dumps(describe(plan)))
-    begun = path.exists()
-    if begun and not force:
+    there = path.exists()
+    if there and not force:
         _compare(path, ours)
-    elif not begun:
+    elif not there:
         check_free(directory, force=force)
-    if not begun:
+    if not there:
         claim(directory, force=force)
         write_whole(path, _text(ours))
     with path.open("rb") as held:
@@ -46,10 +51,10 @@ def claimed(directory: Path, plan: Plan, *, force: bool) -> Iterator[bool]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{directory}: another process is working on this sweep; wait for it, or give another --out") from None
-        if begun and force:
+        if there and force:
             _clear(directory)
             path.write_bytes(_text(ours))  # in place: the lock is on this file
-        yield begun and not force
+        yield there and not force
 
 
 def _text(manifest: dict[str, Any]) -> bytes:

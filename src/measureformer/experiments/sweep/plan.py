@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...fields.laws import nearest
 from .ensembles import Ensemble, read_ensemble
 from .jobs import Tables, digest, replaced
 
@@ -115,8 +116,6 @@ def read_plan(tables: Tables, kinds: dict[str, str], origin: str, files: dict[st
     Raises:
         InputError: about one key, by its path.
     """
-    from ...fields.laws import nearest
-
     own = {"kind": "simulate", "seed": 0, "confidence": 0.95}
     given = tables.get("sweep", {})
     for name in ("sweep", "grid", "random"):

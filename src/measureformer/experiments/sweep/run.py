@@ -10,10 +10,9 @@ import numpy as np
 
 from ..._files import write_whole
 from ...errors import InputError
-from ...interpolation.interpolate import SWEEP_FILE
 from .jobs import DONE, FAILED, Outcomes, find
 from .layout import layout_of
-from .manifest import claimed
+from .manifest import begun, claimed
 from .plan import Plan
 from .store import Store
 from .table import as_csv, interval_rows, job_rows
@@ -75,7 +74,7 @@ def sweep(
     """
     start, directory = time.monotonic(), Path(directory)
     kind = find(plan.kind)
-    if not (directory / SWEEP_FILE).exists() or force:
+    if force or not begun(directory):
         check_any(plan, origin)
     with claimed(directory, plan, force=force):
         store = Store(directory, plan, layout_of(plan, kind))

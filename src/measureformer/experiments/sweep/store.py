@@ -67,11 +67,12 @@ class Store:
 
     def close(self) -> None:
         """Write what is left; without a journal if every job is in the store."""
-        self.flush()
+        try:
+            self.flush()
+        finally:
+            self.journal.close()
         if (self.status != PENDING).all():
             self.journal.remove()
-        else:
-            self.journal.close()
 
     def read(self, name: str, chunk: tuple[int, ...]) -> np.ndarray:
         """The values of a variable in a chunk."""
