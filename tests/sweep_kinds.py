@@ -1,4 +1,4 @@
-"""Jobs for tests of sweeps: quick, and able to fail, to linger and to die. ``python -m sweep_kinds DIR`` runs a sweep of them in a process."""
+"""Jobs for tests of sweeps: quick, and able to fail, to linger and to die. ``python -m sweep_kinds DIR`` runs a sweep of them."""
 
 import os
 import signal
@@ -62,10 +62,14 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
+    from measureformer.experiments.sweep.cluster import cluster
     from measureformer.experiments.sweep.local import local
 
     # the module has another name here than in the workers, which look it up by the name in KINDS
     KINDS["powers"] = "sweep_kinds:POWERS"
-    directory, log, delay = sys.argv[1:4]
-    plan = plan_of(log=log, delay=float(delay))
-    sweep(plan, directory, lambda plan, jobs: local(plan, jobs, "powers.toml", 2), origin="powers.toml")
+    directory, log, delay, *address = sys.argv[1:]
+    execute = (lambda plan, jobs: cluster(plan, jobs, "", address[0], 1)) if address else lambda plan, jobs: local(plan, jobs, "", 2)
+    try:
+        sweep(plan_of(log=log, delay=float(delay)), directory, execute, origin="powers.toml")
+    except InputError as error:
+        sys.exit(f"error: {error}")

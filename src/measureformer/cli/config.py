@@ -18,12 +18,12 @@ from ..flows import Converged, Jump, Noise
 from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
 
-M = TypeVar("M", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
 class Table(BaseModel):
-    """A table of a configuration: no other keys, no conversions, finite numbers."""
+    """A table of a configuration: no unknown keys, no conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -126,8 +126,8 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     )
 
 
-def validated(model: type[M], tables: dict[str, Any], origin: str) -> M:
-    """The configuration as the model has it.
+def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
+    """The tables as a model, whose fields are tables themselves.
 
     Raises:
         InputError: about one key, by its path.
@@ -140,16 +140,15 @@ def validated(model: type[M], tables: dict[str, Any], origin: str) -> M:
         if first["type"] == "extra_forbidden":
             message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
         elif first["type"] == "missing":
-            message = f"{key} is missing; it has no default"
+            message = f"{key} is missing; every configuration of this command needs it"
         else:
             message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{origin}: {message}{more}") from None
 
 
-def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    table: Any = model.model_fields[str(path[0])].annotation if path else model
-    return list(table.model_fields)
+def _keys(model: Any, path: tuple[int | str, ...]) -> list[str]:
+    return list((model.model_fields[str(path[0])].annotation if path else model).model_fields)
 
 
 def _measures(config: Config, origin: str, folder: Path) -> dict[int | str, Empirical]:

@@ -3,10 +3,12 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,12 +36,11 @@ def test_workers_that_die_are_replaced(tmp_path):
 
 
 class Program:
-    """``python -m sweep_kinds`` in a session of its own, which is gone with all its processes when the block ends."""
+    """``python -m MODULE ...`` in a session of its own, which is gone with all its processes when the block ends."""
 
-    def __init__(self, directory: Path, log: Path, delay: float):
-        self.directory = directory
+    def __init__(self, *words: object):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sweep_kinds", directory, log, str(delay)], cwd=TESTS, start_new_session=True, stderr=subprocess.PIPE
+            [sys.executable, "-m", *map(str, words)], cwd=TESTS, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
 
     def __enter__(self):
@@ -82,12 +83,12 @@ def killed_again_and_again(tmp_path, kills, delay):
     rng, log, directory = random.Random(seed), tmp_path / "log", tmp_path / "run"
     done = 0
     for _ in range(kills):
-        with Program(directory, log, delay) as program:
+        with Program("sweep_kinds", directory, log, delay) as program:
             program.wait_for_jobs(log, min(done + rng.randint(1, 6), 48))
             time.sleep(rng.random() * 0.1)
             program.kill()
             done = len(log.read_text().splitlines())
-    with Program(directory, log, delay) as program:
+    with Program("sweep_kinds", directory, log, delay) as program:
         assert program.process.wait(120) == 0, program.process.stderr.read().decode()
     runs = Counter(log.read_text().splitlines())
     assert len(runs) == 48
@@ -105,3 +106,41 @@ def test_killed_twice(tmp_path):
 @pytest.mark.slow
 def test_killed_ten_times(tmp_path):
     assert killed_again_and_again(tmp_path, 10, 0.05) <= 10 * 4
+
+
+@contextmanager
+def dask_on(port: int, workers: int):
+    """A scheduler and workers, as processes; yields them."""
+    with ExitStack() as stack:
+        own = ("--host", "127.0.0.1", "--no-dashboard")
+        scheduler = stack.enter_context(Program("distributed.cli.dask_scheduler", "--port", port, *own))
+        options = (f"tcp://127.0.0.1:{port}", "--nthreads", 1, "--no-nanny", *own)
+        yield scheduler, [stack.enter_context(Program("distributed.cli.dask_worker", *options)) for _ in range(workers)]
+
+
+@pytest.mark.slow
+def test_on_a_cluster(tmp_path):
+    """A worker is killed midway, then the scheduler; the same command continues on a new one, and nothing of it shows in the files."""
+    pytest.importorskip("distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log, directory = tmp_path / "log", tmp_path / "run"
+    words = ("sweep_kinds", directory, log, 0.2, f"tcp://127.0.0.1:{port}")
+    with dask_on(port, 2) as (scheduler, workers), Program(*words) as program:
+        program.wait_for_jobs(log, 6)
+        workers[0].kill()
+        program.wait_for_jobs(log, 12)
+        assert program.process.poll() is None
+        scheduler.kill()
+        assert program.process.wait(60) == 1
+        assert "is gone; what was finished is kept" in program.process.stderr.read().decode()
+    before = len(log.read_text().splitlines())
+    with dask_on(port, 2) as (_, workers), Program(*words) as program:
+        program.wait_for_jobs(log, before + 4)
+        workers[1].kill()
+        assert program.process.wait(120) == 0, program.process.stderr.read().decode()
+    runs = Counter(log.read_text().splitlines())
+    assert len(runs) == 48 and sum(runs.values()) - 48 <= 3 * 4  # twice the threads, at each of the three deaths
+    sweep(plan_of(log=str(log), delay=0.2), tmp_path / "undisturbed", here)
+    assert contents(directory) == contents(tmp_path / "undisturbed")

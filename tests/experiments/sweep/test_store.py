@@ -94,9 +94,7 @@ def test_a_damaged_chunk_is_done_again(whole, name, damage):
     ran = []
     summary = sweep(PLAN, whole, lambda plan, jobs: here(plan, [ran.append(k) or k for k in jobs]))
     assert ran == [5, 6, 7, 8, 9]
-    assert summary.damaged == (
-        (name, damage) != ("status", "gone")
-    )  # a chunk without its status, written last, is one that was not finished
+    assert summary.damaged == ((name, damage) != ("status", "gone"))  # without the status, written last, it was not finished
     assert contents(whole) == before
 
 
@@ -150,7 +148,7 @@ def test_failed_jobs_are_left_alone_unless_asked_for(whole):
 
 @pytest.mark.parametrize("most", [700, 2500])
 def test_the_disk_is_full(whole, tmp_path, most):
-    """No file can grow beyond ``most`` bytes: at first the journal cannot, then a chunk. The sweep stops, and goes on when there is room."""
+    """No file can grow beyond ``most`` bytes: at first the journal cannot, then a chunk. The sweep stops, and goes on with more room."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def no_room(plan, jobs):

@@ -1,9 +1,11 @@
 """Jobs on a cluster of Dask: the same jobs, and one writer, so that the store is the same too."""
 
+import logging
 import os
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import CancelledError
 from typing import Any
 
 from ...errors import InputError
@@ -37,34 +39,44 @@ def cluster(plan: Plan, jobs: Iterable[int], origin: str, address: str, workers:
 
 
 def _run(client: Any, plan: Plan, jobs: Iterable[int], origin: str, address: str) -> Outcomes:
+    """Submit a few jobs for each thread, and more as they finish; a scheduler that does not answer for a while is given up."""
     import distributed
 
     wait: Any = distributed.wait
-
+    gone = InputError(f"the scheduler at {address} is gone; what was finished is kept: start it again, and give the same command")
     left, flying, heard = iter(jobs), {}, time.monotonic()
     while True:
-        threads = sum(client.nthreads().values()) if client.status == "running" else 0
-        while len(flying) < _AHEAD * max(threads, 1) and (index := next(left, None)) is not None:
-            job = client.submit(run_job, plan.kind, plan.tables(index), origin, key=f"measureformer-{plan.jobs[index]}-{index}", pure=False)
-            flying[job] = index
-        if not flying:
-            return
+        if client.status in ("closing", "closed"):
+            raise gone
         try:
-            done = wait(list(flying), timeout=1.0, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            done = set()
-            yield None
-        if client.status == "running":
+            threads = sum(client.nthreads().values())
             heard = time.monotonic()
-        if client.status == "closed" or time.monotonic() - heard > _LOST or any(job.status in ("cancelled", "lost") for job in flying):
-            raise InputError(f"the scheduler at {address} is gone; what was finished is kept: start it again, and give the same command")
-        for job in [job for job in flying if job in done]:
-            index = flying.pop(job)
-            yield index, job.result() if job.status == "finished" else _broken(job)
+            while len(flying) < _AHEAD * max(threads, 1) and (index := next(left, None)) is not None:
+                key = f"measureformer-{plan.jobs[index]}-{index}"
+                flying[client.submit(run_job, plan.kind, plan.tables(index), origin, key=key, pure=False)] = index
+            if not flying:
+                return
+            with client.as_current():
+                done = wait(list(flying), timeout=1.0, return_when="FIRST_COMPLETED").done
+            finished = [(flying.pop(job), _outcome(job)) for job in done]
+        except (OSError, CancelledError) as error:  # TimeoutError is an OSError
+            if isinstance(error, CancelledError) or time.monotonic() - heard > _LOST:
+                raise gone from None
+            yield None
+            continue
+        yield from finished
 
 
-def _broken(job: Any) -> Outcome:
-    """A job that Dask gave up: its workers died."""
+def _outcome(job: Any) -> Outcome:
+    """Of a job that has ended, also because Dask gave it up.
+
+    Raises:
+        CancelledError: the scheduler is gone.
+    """
+    if job.status == "cancelled":
+        raise CancelledError
+    if job.status == "finished":
+        return job.result()
     error = job.exception()
     return Outcome(FAILED, error=f"{type(error).__name__}: the workers of the job died; is there memory enough for it?")
 
@@ -74,6 +86,7 @@ def _connect(address: str, workers: int) -> Any:
         from distributed import Client
     except ImportError:
         raise InputError("--scheduler needs dask and distributed: pip install 'measureformer[cluster]'") from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would say is said by the errors here
     try:
         client: Any = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
