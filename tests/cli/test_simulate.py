@@ -5,10 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from scipy.special import exp1
 
 from measureformer import Clouds, flow, read_clouds, write_clouds
-from measureformer.experiments import initial_measure
+from measureformer.cli.simulate import run_simulate
+from measureformer.experiments import Parts, initial_measure
 from measureformer.fields import LAWS, ParticleField, Softmax
+from measureformer.fields.layers import SCHEMES, MixLN, run_layers
 
 KEYS = {"energy_initial", "energy_final", "energy_monotone", "clusters", "max_norm_error", "steps", "kernel", "wall_s", "versions"}
 MINIMAL = """
@@ -26,6 +29,18 @@ horizon = 2.0
 saves = 5
 """
 QUIET = "[output]\nfigures = false\nanimation = false\n"
+LINE = """
+[measure]
+file = "line.csv"
+[field]
+law = "linear"
+beta = 2.0
+V = [[0.5]]
+geometry = "euclidean"
+[flow]
+horizon = 1.5
+saves = 15
+"""
 
 
 @pytest.fixture
@@ -171,7 +186,23 @@ def test_noise_is_reproducible(simulate, tmp_path):
     assert abs(points[0] - points[2]).max() > 1e-2
 
 
-def test_blow_up_is_no_success_and_keeps_what_was_computed(simulate, tmp_path):
+@pytest.mark.parametrize(("law", "time"), [("linear", lambda x: 1 / (2 * x**2)), ("unnormalised", lambda x: exp1(2 * x**2))])
+def test_one_measure_blows_up_and_the_other_goes_on(simulate, table, tmp_path, law, time):
+    """Tokens on the line: T = 1/(2 V A x0^2) for linear, E_1(A x0^2)/(2 V) for unnormalised attention, here V = 1/2, A = 2."""
+    table(tmp_path / "line.csv", [[[0.8]], [[0.05]]])
+    done = simulate(LINE.replace('"linear"', f'"{law}"').replace("horizon = 1.5", f"horizon = {1.2 * time(0.8)}") + QUIET)
+    assert done.code == 0, done
+    assert "1 of 2 measures ended before: tokens escape" in done.out and "blow-up of 'north'" in done.out
+    found = summary(tmp_path)
+    assert (found["status"], found["stop"]) == ("blow_up", "horizon")
+    assert [m["status"] for m in found["measures"]] == ["blow_up", "horizon"]
+    (event,) = found["events"]
+    assert abs(event["value"] / time(0.8) - 1) < 1e-6 and abs(found["measures"][0]["time"] / time(0.8) - 1) < 1e-6
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        assert len(saved["times"]) == 16 and np.isfinite(saved["points"]).all()
+
+
+def test_blow_up_is_a_result_and_keeps_what_was_computed(simulate, tmp_path):
     text = """
 [measure]
 kind = "normal"
@@ -185,13 +216,128 @@ horizon = 50.0
 saves = 500
 """
     done = simulate(text)
-    assert done.code == 3
+    assert done.code == 0
     assert "infinity in finite time" in done.out and "blow-up at t =" in done.out
     found = summary(tmp_path)
     (event,) = found["events"]
-    assert found["stop"] == "blow_up" and event["kind"] == "blow-up" and abs(event["value"] / found["time"] - 1) < 1e-3
+    assert found["status"] == found["stop"] == "blow_up" and event["kind"] == "blow-up" and abs(event["value"] / found["time"] - 1) < 1e-3
     with np.load(tmp_path / "run" / "trajectory.npz") as saved:
         assert 2 <= len(saved["times"]) < 501 and np.isfinite(saved["points"]).all()
+
+
+def interrupted_after(saves, monkeypatch, tmp_path, text):
+    """``run_simulate`` with Ctrl-C while the given save is kept."""
+    keep = Parts.keep
+
+    def ctrl_c(self, checkpoint):
+        keep(self, checkpoint)
+        if len(checkpoint.moments) == saves:
+            raise KeyboardInterrupt
+
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Parts, "keep", ctrl_c)
+        run_simulate(
+            tmp_path / "config.toml", tmp_path / "run", seed=None, animation=None, resume=False, force=False, as_json=True
+        )  # fmt: skip
+
+
+def test_an_interrupted_run_goes_on_and_ends_the_same(simulate, monkeypatch, tmp_path, capfd):
+    assert simulate(MINIMAL + QUIET, out="whole").code == 0
+    interrupted_after(3, monkeypatch, tmp_path, MINIMAL + QUIET)
+    assert "up to t = 0.8" in capfd.readouterr().err
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"config.json", "parts"}
+    other = simulate(MINIMAL.replace("beta = 4.0", "beta = 4.5") + QUIET)
+    assert other.code == 2 and "unfinished run of another configuration" in other.err
+    looks = MINIMAL + QUIET.replace("figures = false", "angle = 0.5\nfigures = false")  # the output is no part of what is run
+    assert simulate(looks, "--resume").code == 0
+    found, whole = summary(tmp_path), summary(tmp_path, "whole")
+    assert found["restarts"] == 1 and found["steps"] == whole["steps"] and found["energy_final"] == whole["energy_final"]
+    for name in ("final.npz", "trajectory.npz"):
+        with np.load(tmp_path / "run" / name) as ours, np.load(tmp_path / "whole" / name) as theirs:
+            assert ours.files == theirs.files
+            for key in ours.files:
+                np.testing.assert_array_equal(ours[key], theirs[key])
+    assert not (tmp_path / "run" / "parts").exists()
+
+
+def test_resume_and_force(simulate, monkeypatch, tmp_path):
+    assert "no unfinished run to go on with" in (none := simulate(MINIMAL + QUIET, "--resume")).err and none.code == 2
+    assert not (tmp_path / "run").exists()
+    interrupted_after(2, monkeypatch, tmp_path, MINIMAL + QUIET)
+    assert "give one of the two" in simulate(MINIMAL + QUIET, "--resume", "--force").err
+    assert simulate(MINIMAL.replace("beta = 4.0", "beta = 4.5") + QUIET, "--force").code == 0
+    assert summary(tmp_path)["restarts"] == 0 and not (tmp_path / "run" / "parts").exists()
+
+
+def test_probes_follow_and_are_drawn(simulate, tmp_path):
+    text = MINIMAL + "[probes]\nn = 5\nseed = 4\n[output]\nfigures = true\n"
+    assert simulate(text).code == 0
+    assert simulate(MINIMAL + QUIET, out="without").code == 0
+    probes = initial_measure("uniform", 5, 3, seed=4).points
+    expected = flow(ParticleField(Softmax(4.0)), initial_measure("uniform", 16, 3, seed=0), 2.0, saveat=5, probes=probes)
+    with np.load(tmp_path / "run" / "trajectory.npz") as ours, np.load(tmp_path / "without" / "trajectory.npz") as theirs:
+        np.testing.assert_allclose(ours["points"], theirs["points"], atol=1e-8)
+        np.testing.assert_allclose(ours["probes"][0], probes, atol=1e-15)
+        np.testing.assert_allclose(ours["probes"], expected.probes[0], atol=1e-12)
+        assert ours["probe_measure"].tolist() == [0] * 5 and "probes" not in theirs.files
+    page = (tmp_path / "run" / "animation.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
+    np.testing.assert_allclose(data["probes"][0], expected.probes[0], atol=6e-5)
+    bad = simulate(text.replace("n = 5\nseed", "n = 5\nd = 4\nseed"), "--force")
+    assert bad.code == 2 and "probes have dimension 4, the measures 3" in bad.err
+
+
+def test_a_film(simulate, tmp_path):
+    from PIL import Image
+
+    assert simulate(MINIMAL + "[output]\nfigures = false\n", "--animation", "gif").code == 0
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"animation.gif"} and not (tmp_path / "run" / "animation.html").exists()
+    with Image.open(tmp_path / "run" / "animation.gif") as film:
+        frames = []
+        for k in range(film.n_frames):
+            film.seek(k)
+            frames.append(np.asarray(film.convert("RGB"), int))
+    assert len(frames) == 6 and abs(frames[0] - frames[-1]).max() > 50 and frames[0].mean() > 200
+
+
+def test_a_film_without_its_writer(simulate, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = simulate(MINIMAL + '[output]\nanimation = "mp4"\n')
+    assert done.code == 2 and "needs the program ffmpeg" in done.err and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("layers", ["post", "pre", "mix", "peri", "ngpt", "sqrt"])
+def test_layers_in_place_of_a_flow(simulate, tmp_path, layers):
+    text = MINIMAL.replace("saves = 5", f'saves = 5\nlayers = "{layers}"\nstep = 0.05\nswitch = 0.5') + QUIET
+    assert simulate(text).code == 0
+    found = summary(tmp_path)
+    assert found["steps"] == 40 and (found["max_norm_error"] is None) == (layers in ("pre", "mix", "peri"))
+    scheme = MixLN(0.05, 0.5) if layers == "mix" else SCHEMES[layers](0.05)
+    states = run_layers(Softmax(4.0), scheme, initial_measure("uniform", 16, 3, seed=0), 40)
+    with np.load(tmp_path / "run" / "trajectory.npz") as saved:
+        np.testing.assert_allclose(saved["times"], np.linspace(0, 2, 6))
+        np.testing.assert_array_equal(saved["points"], states[::8])
+
+
+def test_the_functional_is_the_laws_own(simulate, tmp_path):
+    x = initial_measure("uniform", 16, 3, seed=0).points
+    assert simulate(MINIMAL.replace('"softmax"', '"linear"') + QUIET).code == 0
+    found = summary(tmp_path)
+    assert abs(found["energy_initial"] - ((x @ x.T) ** 2).mean()) < 1e-12 and found["energy_monotone"]
+    assert found["energy"]["functional"].startswith("(β/4)") and "note" not in found["energy"]
+    masked = simulate(MINIMAL.replace("beta = 4.0", 'beta = 4.0\nmask = "causal"') + QUIET, out="masked")
+    assert masked.code == 0 and "no functional of this field is known" in masked.out
+    assert "no Lyapunov functional is known" in summary(tmp_path, "masked")["energy"]["note"]
+
+
+def test_hardmax_without_a_step_says_what_to_do(simulate, tmp_path):
+    """Q turns by a right angle: tokens slide along ties."""
+    Q = "Q = [[0.3, -1.1, 0.4], [0.9, 0.2, -0.7], [-0.5, 0.8, 0.1]]"
+    text = MINIMAL.replace('"softmax"\nbeta = 4.0', f'"hardmax"\n{Q}').replace("saves = 5", "saves = 5\nmax_steps = 200") + QUIET
+    done = simulate(text)
+    assert done.code == 3 and "slide along such a place: give flow.step" in done.out
+    assert simulate(text.replace("max_steps = 200", "step = 0.05"), "--force").code == 0
 
 
 def test_the_limit_of_steps_is_no_success(simulate, tmp_path):
@@ -222,6 +368,11 @@ def test_the_limit_of_steps_is_no_success(simulate, tmp_path):
     (('"softmax"\nbeta = 4.0', '"unnormalised"\nbeta = 800.0'), r"overflow at beta = 800; take the time unit TimeUnit\.PEAK"),
     (('"softmax"\nbeta = 4.0', '"unnormalised"\ntime = "pek"'), r"field\.time = 'pek': did you mean 'peak'"),
     (("[flow]", "[flow"), r"is not TOML"),
+    (("saves = 5", 'layers = "post"'), r"flow\.layers = 'post' needs flow\.step"),
+    (("saves = 5", 'layers = "post"\nstep = 0.1\nrtol = 0.1'), r"flow\.rtol belongs to a flow"),
+    (("beta = 4.0", "K = [[1.0, 0.0], [0.0, 1.0]]"), r"K has shape \(2, 2\).*dimension 3"),
+    (('"softmax"\nbeta = 4.0\ngeometry = "sphere"\n[flow]', '"unnormalised"\n[flow]\nlayers = "post"\nstep = 2.0'),
+     r"flow\.step is eta: layer 0 is unstable.*take eta <= \d\.\d+"),
 ])  # fmt: skip
 def test_bad_configurations_are_refused_by_key(simulate, tmp_path, change, message):
     done = simulate(MINIMAL.replace(*change))

@@ -1,12 +1,15 @@
 import sys
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 from measureformer import InputError
 from measureformer.diagnostics import cluster_lives, clusters
+from measureformer.diagnostics.clusters import components
 from measureformer.geometry import distance, normalize
 
 
@@ -69,3 +72,27 @@ def test_lives_along_a_trajectory():
         ((0, 1, 2), 3, np.inf),
     ]
     assert lives[3].mass == pytest.approx(0.5) and lives[3].span == 1
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["scattered", "pairs", "crowds", "all", "copies"]), st.sampled_from([100, 2000]))
+def test_many_components_against_the_whole_matrix(seed, kind, many):
+    """400 points in one to 400 components, with and without a list of pairs, lists of nearest points full or not."""
+    rng, n = np.random.default_rng(seed), 400
+    heads = {"scattered": n, "pairs": n // 2, "crowds": 60, "all": 1, "copies": 70}[kind]
+    places = normalize(rng.normal(size=(heads, 3)))[rng.integers(heads, size=n)]
+    x = normalize(places + (0.0 if kind == "copies" else 0.012) * rng.normal(size=(n, 3)))
+    count, labels = connected_components(np.linalg.norm(x[:, None] - x, axis=-1) <= 0.03, directed=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["measureformer.diagnostics.clusters"], "_MANY", many)
+        found = components(x, 0.03)
+    assert found.max() + 1 == count == len(set(zip(found.tolist(), labels.tolist(), strict=True)))
+    assert (np.diff(np.unique(found, return_index=True)[1]) > 0).all()
+
+
+@pytest.mark.parametrize("reach", [1e-6, 0.0447])
+def test_twenty_thousand_scattered_points(reach):
+    """A second or so, where all pairs would take half a minute."""
+    x = normalize(np.random.default_rng(0).normal(size=(20_000, 3)))
+    begin = time.process_time()
+    assert components(x, reach).max() + 1 == (20_000 if reach == 1e-6 else 4)
+    assert time.process_time() - begin < 10

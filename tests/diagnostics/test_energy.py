@@ -104,7 +104,9 @@ def test_large_beta_and_the_limit_at_zero():
     with pytest.raises(InputError, match="symmetric"):
         interaction_energy(x, 1.0, w, V=np.triu(np.ones((3, 3))))
     with pytest.raises(InputError, match="dissipation identity"):
-        dissipation(x, x, 1.0, w, law="linear")
+        dissipation(x, x, 1.0, w, law="hardmax")
+    with pytest.raises(InputError, match="one only"):
+        dissipation(x, x, 1.0, w, law="linear", normalisation="unit")
 
 
 def test_blocks_batches_and_jax(monkeypatch):

@@ -56,9 +56,9 @@ def test_group_12_exponents():
         t = np.array([begin, end], float)
         gap, r = equiangular_scheme(t, 1.0, 8, scheme, alpha=0.5)
         clock = contraction_clock(t, scheme, alpha=0.5)
-        assert np.diff(np.log(gap))[0] / np.diff(clock)[0] == pytest.approx(-2, abs=2e-3)
+        assert np.diff(np.log(gap))[0] / np.diff(clock)[0] == pytest.approx(-2, abs=1e-5)
         if scheme in ("pre", "peri", "mix"):
-            assert r[1] / t[1] == pytest.approx(1, abs=1e-3)
+            assert r[1] / t[1] == pytest.approx(1, abs=2e-6)
 
 
 def test_group_12_mix_is_post_then_pre():

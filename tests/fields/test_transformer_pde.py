@@ -158,8 +158,8 @@ def test_g13_moments_of_linear_attention_close():
         c = slope(M + h / 2 * b[0], m + h / 2 * b[1])
         e = slope(M + h * c[0], m + h * c[1])
         M, m = (y + h / 6 * (p + 2 * q + 2 * r + s) for y, p, q, r, s in zip((M, m), a, b, c, e, strict=True))
-    np.testing.assert_allclose((end * w[:, None]).T @ end, M, atol=1e-12)
-    np.testing.assert_allclose(w @ end, m, atol=1e-12)
+    np.testing.assert_allclose((end * w[:, None]).T @ end, M, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(w @ end, m, rtol=0, atol=1e-13)
     # and at one instant to rounding
     v = in_space(Linear(1.0, Q=A, V=V))(x, x, w)
     M0 = (x * w[:, None]).T @ x

@@ -37,3 +37,19 @@ def test_rescaled_coordinates():
     on_jax = jax.jit(lambda z, b, t: space.velocity(z, b, t))(jnp.asarray(z(t)), jnp.asarray(b), t)
     np.testing.assert_allclose(on_jax, space.velocity(z(t), b, t), atol=1e-12)
     np.testing.assert_array_equal(Euclidean().velocity(a, b, t), b)
+
+
+@pytest.mark.parametrize("V", [
+    np.array([[0.0, 1.0], [-1.0, 0.0]]),  # a rotation: complex eigenvalues
+    np.array([[1.0, 1.0], [0.0, 1.0]]),  # a Jordan block: no basis of eigenvectors
+    np.array([[1.0, 1.0], [0.0, 1.0 + 1e-9]]),  # nearly one: a basis that would lose nine digits
+    np.diag([2.0, -3.0]),
+])  # fmt: skip
+def test_exponentials_of_any_matrix(V):
+    space, x = Rescaled(V), np.array([[0.3, -0.7]])
+    assert (space.eigen is None) == (V[0, 1] == 1 and V[0, 0] == 1)
+    for t in (-2.0, 0.0, 1.5):
+        expected = x @ expm(t * V).T
+        np.testing.assert_allclose(space.tokens(x, t), expected, atol=1e-12, rtol=1e-12)
+        on_jax = jax.jit(lambda x, t: space.tokens(x, t))(jnp.asarray(x), jnp.asarray(t))
+        np.testing.assert_allclose(on_jax, expected, atol=1e-12, rtol=1e-12)

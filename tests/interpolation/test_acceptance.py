@@ -22,7 +22,7 @@ def certified(directory, measures, eps, seed=0) -> dict:
     return certificate
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_overlapping_caps_on_the_sphere(tmp_path, seed):
     """Row 1: d = 3, N = 4, n = 32, caps of radius 0.9 that share atoms."""
     certificate = certified(tmp_path, overlapping_caps(3, 4, 32, seed), 1e-6)

@@ -69,6 +69,7 @@ def test_equal_means_and_equal_second_moments():
     assert max(fresh_distances(result, sample(1500), targets)) <= 0.12
 
 
+@pytest.mark.slow
 def test_eight_measures_on_the_sphere():
     """N = 8, d = 3: eight means in the plane, told apart by as wide gaps as there are."""
     rng = np.random.default_rng(3)

@@ -37,6 +37,15 @@ class Precision(StrEnum):
     float32 = "float32"
 
 
+class Animation(StrEnum):
+    """What shows the tokens in motion."""
+
+    html = "html"
+    gif = "gif"
+    mp4 = "mp4"
+    none = "none"
+
+
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the run; created.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the run that DIR holds.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
@@ -159,17 +168,22 @@ def simulate(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure, field, flow, output.")],
     out: Out,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
+    animation: Annotated[Animation | None, typer.Option("--animation", help="In place of output.animation; mp4 needs ffmpeg.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Only go on with the unfinished run in DIR; never start one.")] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run a flow: tokens under an attention law, their energy, clusters, pictures.
+
+    It writes as it goes. After Ctrl-C, or worse, the same command goes on from the last saved state, and ends with the same result.
 
     Example: measureformer simulate config.toml --out run
     """
     with exit_codes():
         from .simulate import run_simulate
 
-        result = run_simulate(config, out, seed=seed, force=force, as_json=as_json)
+        film = None if animation is None else animation.value
+        result = run_simulate(config, out, seed=seed, animation=film, resume=resume, force=force, as_json=as_json)
     _finish(result, as_json)
 
 

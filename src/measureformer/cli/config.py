@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,7 @@ from ..experiments import KINDS, Simulation, initial_measure
 from ..experiments.simulate import CLUSTER_ANGLE
 from ..fields import LAWS, Causal, MultiHead, Neurons, ParticleField, Scaled
 from ..fields.laws import nearest
+from ..fields.layers import SCHEMES, MixLN
 from ..flows import Converged, Jump, Noise
 from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
@@ -40,6 +41,13 @@ class MeasureTable(Table):
     scale: float = Field(default=1.0, gt=0)
 
 
+class ProbesTable(MeasureTable):
+    """[probes]: points of weight 0 that follow every measure; keys as in [measure]. By default as many dimensions as there."""
+
+    d: int | None = Field(default=None, ge=1)  # type: ignore[assignment]
+    seed: int = Field(default=1, ge=0)
+
+
 class FieldTable(Table):
     """[field]: the law with its parameters (any key that the law has), the geometry and what is added."""
 
@@ -55,7 +63,7 @@ class FieldTable(Table):
 
 
 class FlowTable(Table):
-    """[flow]: how long, how precisely, with which noise."""
+    """[flow]: how long, how precisely, with which noise; or the layers of a network, ``step`` long."""
 
     horizon: float = Field(gt=0)
     saves: int = Field(default=50, ge=1)
@@ -68,6 +76,9 @@ class FlowTable(Table):
     converged: float | None = Field(default=None, gt=0)
     merges: bool = False
     audit: bool = False
+    layers: Literal["post", "pre", "mix", "peri", "ngpt", "sqrt"] | None = None
+    switch: float = Field(default=1.0, ge=0)
+    largest_step: float = Field(default=1.0, gt=0)
 
 
 class OutputTable(Table):
@@ -75,7 +86,7 @@ class OutputTable(Table):
 
     trajectory: Literal["npz", "parquet", "none"] = "npz"
     figures: bool = True
-    animation: bool = True
+    animation: bool | Literal["html", "gif", "mp4", "none"] = "html"
     angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
 
 
@@ -86,6 +97,7 @@ class Config(Table):
     field: FieldTable = Field(default_factory=lambda: FieldTable())
     flow: FlowTable
     output: OutputTable = Field(default_factory=lambda: OutputTable())
+    probes: ProbesTable | None = None
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -119,11 +131,13 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     if seed is not None:
         config.measure.seed = seed
     folder = Path(origin).parent
-    measures = _measures(config, origin, folder)
+    measures = _measures(config.measure, "measure", config.field.geometry, origin, folder)
+    probes = _probes(config, next(iter(measures.values())).dimension, origin, folder)
     field = _field(config.field, origin, folder)
     return config, Simulation(
-        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit
-    )
+        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit, probes,
+        _scheme(config, origin), config.flow.largest_step,
+    )  # fmt: skip
 
 
 def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
@@ -148,22 +162,34 @@ def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
 
 
 def _keys(model: Any, path: tuple[int | str, ...]) -> list[str]:
-    return list((model.model_fields[str(path[0])].annotation if path else model).model_fields)
+    """The keys of a table, or of the model itself; a table that may be missing is a union with None."""
+    table = model.model_fields[str(path[0])].annotation if path else model
+    return list(next(part for part in (table, *get_args(table)) if hasattr(part, "model_fields")).model_fields)
 
 
-def _measures(config: Config, origin: str, folder: Path) -> dict[int | str, Empirical]:
-    table = config.measure
+def _measures(table: MeasureTable, path: str, geometry: str, origin: str, folder: Path) -> dict[int | str, Empirical]:
     if table.file is not None:
-        sphere = config.field.geometry == "sphere"
+        sphere = geometry == "sphere"
         return read_clouds(folder / table.file, normalize=table.normalize and sphere, sphere=sphere).measures()
     try:
         mu = initial_measure(table.kind, table.n, table.d, seed=table.seed, scale=table.scale)
     except InputError as error:
-        raise InputError(f"{origin}: measure: {error}") from None
-    if config.field.geometry == "sphere" and table.kind in ("normal", "cube"):
+        raise InputError(f"{origin}: {path}: {error}") from None
+    if geometry == "sphere" and table.kind in ("normal", "cube"):
         spherical = ", ".join(kind for kind in KINDS if kind not in ("normal", "cube"))
-        raise InputError(f"{origin}: measure.kind = {table.kind!r} is not on the sphere; take {spherical}, or geometry = 'euclidean'")
+        raise InputError(f"{origin}: {path}.kind = {table.kind!r} is not on the sphere; take {spherical}, or geometry = 'euclidean'")
     return {0: mu}
+
+
+def _probes(config: Config, d: int, origin: str, folder: Path) -> np.ndarray | None:
+    """All points of the table, (p, d)."""
+    if config.probes is None:
+        return None
+    table = config.probes if config.probes.d is not None else config.probes.model_copy(update={"d": d})
+    points = [np.asarray(mu.points) for mu in _measures(table, "probes", config.field.geometry, origin, folder).values()]
+    if points[0].shape[1] != d:
+        raise InputError(f"{origin}: probes have dimension {points[0].shape[1]}, the measures {d}; give both the same (probes.d)")
+    return np.concatenate(points)
 
 
 def _field(table: FieldTable, origin: str, folder: Path) -> ParticleField:
@@ -244,6 +270,21 @@ def _matrix(value: Any, path: str, origin: str, folder: Path) -> np.ndarray:
     if array.ndim != (1 if path.endswith(".b") else 2) or not np.isfinite(array).all():
         raise InputError(f"{origin}: {path} must be a finite matrix (rows in a list), got an array of shape {array.shape}")
     return array
+
+
+def _scheme(config: Config, origin: str) -> Any:
+    """The layers that are asked for, None for a flow."""
+    table = config.flow
+    if table.layers is None:
+        return None
+    if table.step is None:
+        raise InputError(f"{origin}: flow.layers = {table.layers!r} needs flow.step, the length eta of a layer in time")
+    if config.field.geometry != "sphere":
+        raise InputError(f"{origin}: flow.layers normalise as they do: leave field.geometry at 'sphere', got {config.field.geometry!r}")
+    idle = [key for key in ("rtol", "atol", "kappa", "heun", "converged", "merges", "audit") if getattr(table, key) not in (None, False)]
+    if idle or config.probes is not None:
+        raise InputError(f"{origin}: {f'flow.{idle[0]}' if idle else 'probes'} belongs to a flow; leave it out, or leave out flow.layers")
+    return MixLN(table.step, table.switch) if table.layers == "mix" else SCHEMES[table.layers](table.step)
 
 
 def _options(config: Config, origin: str) -> dict[str, Any]:

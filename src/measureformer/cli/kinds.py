@@ -8,9 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from ..experiments import initial_measure, simulate
+from ..experiments.depth import kept_layers
 from ..experiments.simulate import reached
 from ..experiments.sweep import Kind, Variable
-from ..geometry import Sphere
+from ..flows.evolve import times_of
+from ..geometry import Sphere, normalize
 from ..interpolation.interpolate import STRATEGIES, interpolate
 from ..measures import Clouds, read_clouds
 from .config import Config, MeasureTable, Table, simulation_of, validated
@@ -45,14 +47,19 @@ def _simulate(tables: Tables, origin: str) -> dict[str, Any]:
 
 
 def _gathered(path: np.ndarray, angle: float) -> np.ndarray:
-    """The share of pairs i != j that are closer than the angle, at each time: (T, n, d) to (T,)."""
-    n = path.shape[1]
-    return np.array([((x @ x.T > np.cos(angle)).sum() - n) / max(n * (n - 1), 1) for x in path.astype(np.float64)])
+    """The share of pairs i != j whose directions are closer than the angle, at each time: (T, n, d) to (T,)."""
+    n, x = path.shape[1], normalize(path.astype(np.float64))
+    return np.array([((y @ y.T > np.cos(angle)).sum() - n) / max(n * (n - 1), 1) for y in x])
 
 
 def _simulate_variables(tables: Tables) -> dict[str, Variable]:
     config = validated(Config, tables, "")
-    time = {"time": tuple((config.flow.horizon * np.arange(config.flow.saves + 1) / config.flow.saves).tolist())}
+    flow = config.flow
+    if flow.layers is not None and flow.step is not None:
+        times = flow.step * kept_layers(flow.horizon, flow.step, flow.saves)
+    else:
+        times = times_of(flow.saves, flow.horizon)
+    time = {"time": tuple(times.tolist())}
     forms = dict.fromkeys(("energy_initial", "energy_final", "drift", "end"), "number") | dict.fromkeys(("clusters", "steps"), "integer")
     forms |= {"rejected": "integer", "energy_monotone": "truth", "passed": "truth", "stop": "text", "kernel": "text"}
     forms["max_norm_error"] = "number"
@@ -69,7 +76,14 @@ def _simulate_front(tables: Tables, times: np.ndarray) -> dict[str, np.ndarray]:
     config = validated(Config, tables, "")
     field = config.field
     own = set(field.model_extra or {}) - {"beta"}
-    plain = field.law == "softmax" and not own and field.geometry == "sphere" and field.mask == "none" and field.scale == 1.0
+    plain = (
+        field.law == "softmax"
+        and not own
+        and field.geometry == "sphere"
+        and field.mask == "none"
+        and field.scale == 1.0
+        and not config.flow.layers
+    )
     if not plain or field.perceptron or config.measure.file or config.measure.n < 2:
         return {}
     delta = float(1 - np.cos(config.output.angle))

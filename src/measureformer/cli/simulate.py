@@ -1,48 +1,125 @@
 """What ``measureformer simulate`` does."""
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import typer
 from rich.console import Console
 
 from .._files import write_whole
-from ..experiments import Simulation, simulate
+from ..errors import InputError
+from ..experiments import Parts, Simulation, simulate
 from ..experiments.simulate import reached
-from ..flows import Trajectory
-from ..interpolation.interpolate import SIMULATION_FILE, check_free, claim, versions
+from ..flows import Checkpoint, Trajectory
+from ..interpolation.interpolate import SIMULATION_FILE, UNFINISHED_FILE, check_free, claim, versions
 from ..measures import Clouds, write_clouds
-from .config import OutputTable, read_config, simulation_of
+from .config import Config, OutputTable, read_config, simulation_of
 from .console import number, stages
 
 _EVENTS = 20  # lines of them
-FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "trajectory.parquet", "animation.html")
+ANIMATIONS = {kind: f"animation.{kind}" for kind in ("html", "gif", "mp4")}
+FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "trajectory.parquet", *ANIMATIONS.values())
 FIGURES = ("tokens.png", "energy.png", "cosines.png")
 
 
-def run_simulate(path: Path, out: Path, *, seed: int | None, force: bool, as_json: bool) -> dict:
+def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | None, resume: bool, force: bool, as_json: bool) -> dict:
     """``measureformer simulate``: the summary; ``passed`` says whether the flow went as far as it was asked to."""
-    check_free(out, force=force)
     with stages() as stage:
         stage("reading the configuration")
         tables = read_config(path)
         config, simulation = simulation_of(tables, str(path), seed=seed)
-        parts = 100
-        stage("running", 0, parts)
-        result, summary = simulate(simulation, lambda t: stage("running", int(parts * t / simulation.horizon), parts))
-        summary = {**summary, "seed": config.measure.seed, "versions": versions()}
-        stage("writing")
-        _clear(claim(out, force=force))
+        config.output = _choose_animation(config.output, animation)
+        parts = Parts(out / Path(UNFINISHED_FILE).parent, _identity(tables, config, simulation))
+        begun = _begun(parts, out, resume=resume, force=force)
         shown = {**tables, "measure": {**tables.get("measure", {}), "seed": config.measure.seed}}
-        write_whole(out / "config.json", (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode())
+
+        def start() -> None:
+            _clear(claim(out, force=force))
+            write_whole(out / "config.json", (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode())
+
+        def keep(checkpoint: Checkpoint) -> None:
+            if not parts.names:
+                start()
+            parts.keep(checkpoint)
+
+        total = 100
+        stage("running", 0, total)
+        try:
+            result, summary = simulate(
+                simulation, lambda t: stage("running", int(total * t / simulation.horizon), total), keep=keep, resume=begun
+            )
+        except BaseException as error:
+            parts.flush()
+            if isinstance(error, KeyboardInterrupt) and parts.latest is not None:
+                time = parts.latest.moments[-1].time
+                typer.echo(f"what was computed up to t = {time:.6g} is in {parts.folder}; the same command goes on from there", err=True)
+            if isinstance(error, InputError) and simulation.scheme is not None:
+                raise InputError(f"{path}: flow.step is eta: {error}") from None
+            raise
+        parts.flush()
+        if not parts.names:  # layers are too quick to be kept
+            start()
+        summary |= {"wall_s": parts.seconds, "restarts": parts.restarts, "seed": config.measure.seed, "versions": versions()}
+        stage("writing")
         write_clouds(out / "final.npz", Clouds.from_measures(dict(zip(simulation.measures, result.measures, strict=True))))
         _write_trajectory(out, result, simulation, config.output)
         stage("drawing")
         _draw(out, result, simulation, config.output)
         write_whole(out / SIMULATION_FILE, (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+        parts.remove()
     if not as_json:
         _show(summary, out)
     return {**summary, "out": str(out), "passed": reached(result)}
+
+
+def _choose_animation(output: OutputTable, option: str | None) -> OutputTable:
+    """The option goes before the key, whose true and false are "html" and "none".
+
+    Raises:
+        InputError: a film that cannot be written here.
+    """
+    chosen: Any = output.animation if option is None else option
+    chosen = chosen if isinstance(chosen, str) else ("html" if chosen else "none")
+    if chosen in ("gif", "mp4"):
+        from ..report import check_film
+
+        check_film(chosen)
+    return output.model_copy(update={"animation": chosen})
+
+
+def _identity(tables: dict[str, Any], config: Config, simulation: Simulation) -> str:
+    """A digest of what the trajectory depends on: the configuration without its output, and the numbers of the files that it names."""
+    import jax
+
+    merges = {"angle": config.output.angle} if config.flow.merges else {}
+    words = {**{name: table for name, table in tables.items() if name != "output"}, **merges, "seed": config.measure.seed}
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode())
+    for mu in simulation.measures.values():
+        digest.update(np.asarray(mu.points).tobytes() + np.asarray(mu.weights).tobytes())
+    arrays = [simulation.probes, *jax.tree.leaves(simulation.field)]
+    for array in arrays:
+        digest.update(np.asarray(array).tobytes() if isinstance(array, np.ndarray) else repr(array).encode())
+    return digest.hexdigest()
+
+
+def _begun(parts: Parts, out: Path, *, resume: bool, force: bool) -> Checkpoint | None:
+    """What an unfinished run in the directory left, if this one goes on with it.
+
+    Raises:
+        InputError: the directory holds another run, or none to go on with.
+    """
+    if resume and force:
+        raise InputError("--resume goes on with the run in --out, --force replaces it; give one of the two")
+    unfinished = parts.exist and not (out / SIMULATION_FILE).exists()
+    if unfinished and not force:
+        return parts.load()
+    check_free(out, force=force)
+    if resume:
+        raise InputError(f"{out} holds no unfinished run to go on with; leave --resume out to start one")
+    return None
 
 
 def _clear(out: Path) -> None:
@@ -52,29 +129,33 @@ def _clear(out: Path) -> None:
 
 
 def _write_trajectory(out: Path, result: Trajectory, simulation: Simulation, output: OutputTable) -> None:
-    """Times (T,), and the tokens of all measures side by side as in ``final.npz``: (T, n, d)."""
+    """Times (T,), and the tokens of all measures side by side as in ``final.npz``: (T, n, d). Probes of each measure follow, if any."""
     if output.trajectory == "none":
         return
     points = np.concatenate(result.points, axis=1).astype(np.float64)
     labels = np.concatenate([np.full(mu.size, label) for label, mu in simulation.measures.items()])
     weights = np.concatenate([np.asarray(mu.weights, np.float64) for mu in simulation.measures.values()])
+    probes = np.concatenate(result.probes, axis=1).astype(np.float64)
+    owners = np.concatenate([np.full(p.shape[1], label, labels.dtype) for label, p in zip(simulation.measures, result.probes, strict=True)])
     if output.trajectory == "npz":
         import io
 
         buffer = io.BytesIO()
         energy = result.quantities["energy"]
-        np.savez_compressed(buffer, times=result.times, points=points, measure=labels, weights=weights, energy=energy)
+        passive = {"probes": probes, "probe_measure": owners} if probes.shape[1] else {}
+        np.savez_compressed(buffer, times=result.times, points=points, measure=labels, weights=weights, energy=energy, **passive)
         write_whole(out / "trajectory.npz", buffer.getvalue())
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    points = np.concatenate([points, probes], axis=1)
     T, n, d = points.shape
     columns = {
         "time": np.repeat(result.times, n),
-        "measure": np.tile(labels, T),
+        "measure": np.tile(np.concatenate([labels, owners]), T),
         "token": np.tile(np.arange(n), T),
-        "weight": np.tile(weights, T),
+        "weight": np.tile(np.concatenate([weights, np.zeros(len(owners))]), T),
         **{f"x{k}": points[:, :, k].ravel() for k in range(d)},
     }
     sink = pa.BufferOutputStream()
@@ -83,13 +164,15 @@ def _write_trajectory(out: Path, result: Trajectory, simulation: Simulation, out
 
 
 def _draw(out: Path, result: Trajectory, simulation: Simulation, output: OutputTable) -> None:
-    from ..report import draw_simulation, write_animation
+    from ..report import draw_simulation, write_animation, write_film
 
     labels = list(simulation.measures)
     if output.figures:
         draw_simulation(out / "figures", result, labels)
-    if output.animation:
-        write_animation(out / "animation.html", result, labels)
+    if output.animation == "html":
+        write_animation(out / ANIMATIONS["html"], result, labels)
+    elif output.animation in ("gif", "mp4"):
+        write_film(out / ANIMATIONS[output.animation], result, labels)
 
 
 def _show(summary: dict, out: Path) -> None:
@@ -102,11 +185,12 @@ def _show(summary: dict, out: Path) -> None:
         + (
             f", monotone: {'yes' if summary['energy_monotone'] else 'no'}."
             if energy["gradient_flow"]
-            else " (that of softmax; the law has another one, or none)."
+            else " (that of softmax: no functional of this field is known)."
         ),
         f"Clusters: {summary['clusters']}.",
     ]
-    events = [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
+    names = [f" of {m['label']!r}" if len(summary["measures"]) > 1 else "" for m in summary["measures"]]
+    events = [f"{e['kind']}{names[e['measure']]} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
     lines += events if len(events) <= _EVENTS else [*events[:_EVENTS], f"... and {len(events) - _EVENTS} more, in {SIMULATION_FILE}"]
     for line in [*lines, f"Written: {out}"]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

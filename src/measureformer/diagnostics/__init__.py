@@ -21,6 +21,10 @@ from .energy import energy_gradient as energy_gradient
 from .energy import energy_rate as energy_rate
 from .energy import interaction_energy as interaction_energy
 from .energy import log_partition as log_partition
+from .functionals import linear_energy as linear_energy
+from .functionals import mean_shift_energy as mean_shift_energy
+from .functionals import sigmoid_energy as sigmoid_energy
+from .functionals import transport_energy as transport_energy
 from .hemisphere import Hemisphere as Hemisphere
 from .hemisphere import hemisphere as hemisphere
 from .hemisphere import wendel_probability as wendel_probability

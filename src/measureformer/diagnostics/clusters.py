@@ -11,6 +11,10 @@ from ..geometry import norm
 
 # Coordinates of differences held at a time.
 _BLOCK = 2**21
+# Components that are grown before a tree is built; nearest points that it is asked for, the point itself among them.
+_FEW, _NEAREST = 32, 9
+# Points from which on a tree is worth its price, and close pairs for each of them that may be listed.
+_MANY, _PAIRS = 2000, 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ def clusters(points: Float[Array, "n d"], angle: float, weights: Float[Array, " 
     r"""Connected components of the graph that joins tokens with $d_g(x_i, x_j) \le$ ``angle``.
 
     Unlike the rank of a thresholded Gram matrix it is right when closeness is not transitive. Each token is compared once with those that
-    no component has yet: O(n^2) at worst, O(n k) for k tight clusters, O(n) memory.
+    no component has yet, O(n k) for k tight clusters; where there are many clusters, with its neighbours in a tree, O(n log n) for
+    scattered tokens in low dimension. O(n^2) at worst, O(n) memory.
 
     Args:
         points: tokens on the sphere (any points of R^d work: their chords are compared with 2 sin(angle / 2)).
@@ -81,20 +86,80 @@ def clusters(points: Float[Array, "n d"], angle: float, weights: Float[Array, " 
 
 
 def components(points: Float[np.ndarray, "n d"], reach: float) -> Int[np.ndarray, " n"]:
-    """Labels of the connected components of {|x_i - x_j| <= reach}, numbered in the order of their first points."""
-    n, d = points.shape
-    labels, free, label = np.full(n, -1), np.arange(n), 0
-    while free.size:
+    """Labels of the connected components of {|x_i - x_j| <= reach}, numbered in the order of their first points.
+
+    A few large components are taken off one after the other; many small or thin ones are found with a tree.
+    """
+    n = len(points)
+    if n > _MANY and (labels := _by_pairs(points, reach)) is not None:
+        return _in_order(labels)
+    labels, free = _grown(points, np.arange(n), reach, _FEW)
+    if free.size:
+        labels[free] = _FEW + _by_nearest(points[free], reach)
+    return _in_order(labels)
+
+
+def _by_pairs(points: np.ndarray, reach: float) -> np.ndarray | None:
+    """The same labels, not in order, from the list of all close pairs; None if it is long."""
+    from scipy.spatial import KDTree
+
+    n, tree, slightly_more = len(points), KDTree(points), _strictly_beyond(reach)
+    if tree.count_neighbors(tree, slightly_more) > _PAIRS * n:
+        return None
+    i, j = tree.query_pairs(slightly_more, output_type="ndarray").T
+    close = norm(points[i] - points[j])[:, 0] <= reach
+    return _connected(n, i[close], j[close])
+
+
+def _by_nearest(points: np.ndarray, reach: float) -> np.ndarray:
+    """The same from lists of nearest points: a close pair that is in neither point's list joins two points whose lists are full."""
+    from scipy.spatial import KDTree
+
+    n = len(points)
+    near = KDTree(points).query(points, k=_NEAREST, distance_upper_bound=_strictly_beyond(reach))[1]
+    i, j = np.repeat(np.arange(n), _NEAREST), near.ravel()
+    i, j = i[j < n], j[j < n]
+    close = norm(points[i] - points[j])[:, 0] <= reach
+    crowded = np.flatnonzero((near < n).all(-1))
+    grown = _grown(points, crowded, reach, n)[0][crowded]
+    first = crowded[np.unique(grown, return_index=True)[1]]
+    return _connected(n, np.concatenate([i[close], crowded]), np.concatenate([j[close], first[grown]]))
+
+
+def _connected(n: int, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    return connected_components(coo_array((np.ones(i.size, bool), (i, j)), (n, n)), directed=False)[1]
+
+
+def _strictly_beyond(reach: float) -> float:
+    """A radius in which a tree finds all that is close; its square does not vanish."""
+    return max(reach * (1 + 1e-9), 1e-150)
+
+
+def _grown(points: np.ndarray, free: np.ndarray, reach: float, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Components of the free points, grown from the first of them, ``most`` at most: labels (-1: none), and what is still free."""
+    labels, label = np.full(len(points), -1), 0
+    while free.size and label < most:
         frontier, free = free[:1], free[1:]
         labels[frontier] = label
         while frontier.size and free.size:
-            step = max(1, _BLOCK // (free.size * d))
+            step = max(1, _BLOCK // (free.size * points.shape[1]))
             here, frontier = frontier[:step], frontier[step:]
             near = (norm(points[here, None] - points[free])[..., 0] <= reach).any(axis=0)
             labels[free[near]] = label
             frontier, free = np.concatenate([frontier, free[near]]), free[~near]
         label += 1
-    return labels
+    return labels, free
+
+
+def _in_order(labels: np.ndarray) -> np.ndarray:
+    """The same partition, numbered in the order of first appearance."""
+    _, first, label = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, int)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[label]
 
 
 def cluster_lives(

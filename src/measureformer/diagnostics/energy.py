@@ -1,5 +1,7 @@
 """Interaction energies of attention, in the normalisations that are in print, and the rate at which a flow changes them."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -18,6 +20,9 @@ NORMALISATIONS = {
     "unit": lambda beta, n: -beta,
     "centred": lambda beta, n: -np.log(2 * beta),
 }
+
+# The laws with a dissipation identity; "l2" stands for the mean shift.
+GRADIENT_FLOWS = ("softmax", "unnormalised", "linear", "sigmoid", "sinkhorn", "l2")
 
 
 def interaction_energy(
@@ -62,7 +67,7 @@ def interaction_energy(
     if not (np.isfinite(beta) and (beta > 0 or normalisation in ("unit", "centred"))):
         raise InputError(f"beta must be positive for normalisation {normalisation!r}, got {beta}; 'unit' and 'centred' take any")
     xp, n = namespace(points, weights), points.shape[-2]
-    w = _weights(points, weights)
+    w = equal_if_none(points, weights)
     if normalisation == "centred":
         return _centred(points, beta, w, V)
     log_mass = log_partition(points, beta, w, V=V)
@@ -87,8 +92,8 @@ def log_partition(
     Args, Raises: as in ``interaction_energy``.
     """
     xp, n = namespace(points, weights), points.shape[-2]
-    w = _weights(points, weights)
-    queries = beta * (points if V is None else points @ _symmetric(V))
+    w = equal_if_none(points, weights)
+    queries = beta * (points if V is None else points @ symmetric(V))
     step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
     parts = []
     for start in range(0, n, step):
@@ -115,9 +120,9 @@ def energy_rate(
     Args: as in ``interaction_energy``; ``velocities`` are tangent vectors v_i at the points, per unit of time.
     """
     xp, n = namespace(points, velocities, weights), points.shape[-2]
-    shift = _shift(beta, n, normalisation)
-    w = _weights(points, weights)
-    queries = points if V is None else points @ _symmetric(V)
+    shift = log_scale(beta, n, normalisation)
+    w = equal_if_none(points, weights)
+    queries = points if V is None else points @ symmetric(V)
     along = velocities if V is None else velocities @ V
     step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
     total = xp.zeros(points.shape[:-2], points.dtype)
@@ -141,25 +146,53 @@ def dissipation(
 ) -> Float[Array, "*batch"] | np.floating | float:
     r"""The squared speed in the metric of which the law is the gradient flow; it equals dE/dt (minus it for the repulsive sign):
 
-    $$ \text{softmax: } \int Z |v|^2 d\mu, \qquad \text{unnormalised: } \int |v|^2 d\mu . $$
+    $$ \int |v|^2 d\mu, \qquad \text{for softmax } \int Z |v|^2 d\mu, \quad Z(x) = \int e^{\beta \langle V x, y \rangle} \mu(dy),
+       \qquad \text{for the mean shift } \int Z |v|^2 d\mu, \quad Z(x) = \int e^{-\beta \langle x - y, V (x - y) \rangle} \mu(dy). $$
 
-    Args: as in ``energy_rate``; ``law`` is ``"softmax"`` or ``"unnormalised"`` (time as for the kernel e^{beta <x,y>}).
+    Args: as in ``energy_rate``; ``law`` is one of ``GRADIENT_FLOWS``, ``"unnormalised"`` with time as for the kernel e^{beta <x,y>};
+        another normalisation than ``"measure"`` is for the exponential kernels, those of softmax and unnormalised.
 
     Raises:
-        InputError: another law.
+        InputError: another law, or a normalisation that it does not have.
 
     References:
-        arXiv:2312.10794, Section 3.
+        arXiv:2312.10794, Section 3; Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322.
     """
+    if law not in GRADIENT_FLOWS:
+        raise InputError(f"law {law!r} has no known dissipation identity; choose one of {', '.join(GRADIENT_FLOWS)}")
+    if normalisation != "measure" and law not in ("softmax", "unnormalised"):
+        raise InputError(f"normalisation {normalisation!r} is for exponential kernels; the energy of {law!r} has one only, 'measure'")
     xp = namespace(points, velocities, weights)
-    w = _weights(points, weights)
+    w = equal_if_none(points, weights)
     squared = (velocities * velocities).sum(-1)
-    shift = _shift(beta, points.shape[-2], normalisation)
+    shift = log_scale(beta, points.shape[-2], normalisation)
     if law == "softmax":
         return (w * xp.exp(log_partition(points, beta, w, V=V) + shift) * squared).sum(-1)
-    if law == "unnormalised":
-        return (w * squared).sum(-1) * float(np.exp(shift))
-    raise InputError(f"law {law!r} has no known dissipation identity; choose 'softmax' or 'unnormalised'")
+    if law == "l2":
+        return (w * closeness(points, beta, w, V=V) * squared).sum(-1)
+    return (w * squared).sum(-1) * float(np.exp(shift))
+
+
+def closeness(
+    points: Float[Array, "*batch n d"],
+    beta: float,
+    weights: Float[Array, "*batch n"] | None = None,
+    *,
+    V: Float[Array, "d d"] | None = None,
+) -> Float[Array, "*batch n"]:
+    r"""$Z_i = \sum_j w_j e^{-\beta \langle x_i - x_j, V (x_i - x_j) \rangle}$: what L2 attention divides by if V = Q^T Q = Q^T K.
+
+    Args, Raises: as in ``interaction_energy``.
+    """
+    xp = namespace(points, weights)
+    images = points if V is None else points @ symmetric(V)
+    size = (points * images).sum(-1)
+
+    def kernel(xp, rows):
+        cross = rows[..., :-1] @ xp.swapaxes(points, -1, -2)
+        return xp.exp(-beta * (rows[..., -1:] + size[..., None, :] - 2 * cross))
+
+    return row_means(kernel, xp.concatenate([images, size[..., None]], -1), equal_if_none(points, weights))
 
 
 def energy_gradient(
@@ -170,12 +203,12 @@ def energy_gradient(
     Args: as in ``interaction_energy``.
     """
     xp = namespace(points, weights)
-    w = _weights(points, weights)
-    images = points if V is None else points @ _symmetric(V)
+    w = equal_if_none(points, weights)
+    images = points if V is None else points @ symmetric(V)
     return tangent(points, (xp.exp(beta * (images @ points.T)) * w) @ images)
 
 
-def _shift(beta: float, n: int, normalisation: str) -> float:
+def log_scale(beta: float, n: int, normalisation: str) -> float:
     """The logarithm of dE/dt over its value for ``"measure"``."""
     _known(normalisation)
     return 0.0 if normalisation in ("measure", "centred") else float(NORMALISATIONS[normalisation](beta, n) + np.log(2 * beta))
@@ -188,26 +221,29 @@ def _known(normalisation: str) -> None:
 
 def _centred(points, beta: float, weights, V):
     """sum_ij w_i w_j expm1(b <V x_i, x_j>) / 2b, with its limit at b = 0."""
-    xp = namespace(points, weights)
-    images = points if V is None else points @ _symmetric(V)
+    images = points if V is None else points @ symmetric(V)
     if beta == 0:
         mean = (weights[..., None] * points).sum(-2)
         return (mean * (weights[..., None] * images).sum(-2)).sum(-1) / 2
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    total = xp.zeros(points.shape[:-2], points.dtype)
-    for start in range(0, points.shape[-2], step):
-        rows = slice(start, start + step)
-        scores = beta * (images[..., rows, :] @ xp.swapaxes(points, -1, -2))
-        total = total + (weights[..., rows] * (xp.expm1(scores) * weights[..., None, :]).sum(-1)).sum(-1)
-    return total / (2 * beta)
+    return (weights * row_means(lambda xp, rows: xp.expm1(rows @ xp.swapaxes(points, -1, -2)), beta * images, weights)).sum(-1) / (2 * beta)
 
 
-def _weights(points, weights: OptionalArray) -> Array:
+def row_means(kernel: Callable, queries: Float[Array, "*batch n d"], weights: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+    """sum_j w_j k_ij for each i, where ``kernel(xp, rows)`` gives the rows k_ij of some queries: a block of them at a time."""
+    xp, n = namespace(queries, weights), queries.shape[-2]
+    step = max(1, _BLOCK // max(1, int(np.prod(queries.shape[:-1]))))
+    rows = (queries[..., start : start + step, :] for start in range(0, n, step))
+    return xp.concatenate([(kernel(xp, some) * weights[..., None, :]).sum(-1) for some in rows], axis=-1)
+
+
+def equal_if_none(points, weights: OptionalArray) -> Array:
+    """The weights, or 1/n each."""
     xp = namespace(points, weights)
     return xp.full(points.shape[:-1], 1 / points.shape[-2], points.dtype) if weights is None else weights
 
 
-def _symmetric(V):
+def symmetric(V):
+    """V itself, which must be symmetric."""
     if isinstance(V, np.ndarray) and not np.allclose(V, V.T, rtol=0, atol=1e-12 * max(1.0, float(abs(V).max()))):
         raise InputError("V must be symmetric for the energy to exist; the largest |V - V^T| is " + f"{abs(V - V.T).max():.3g}")
     return V

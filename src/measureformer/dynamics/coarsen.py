@@ -14,8 +14,10 @@ from .law import finite, known_law
 
 # Pairs closer than this, in radians, become one atom; below, rounding hides how close they are.
 _LEAST_TOL = 1e-7
-# Path length of a step at most, in radians: no trial step leaves the neighbourhood.
+# How far an atom goes in a step at most, in radians: no trial step leaves the neighbourhood.
 _STRIDE = 0.1
+# The speed of the atoms is the norm (sum_i |v_i|^p)^{1/p} of their speeds, a smooth maximum; the sum of squares grows with their number.
+_POWER = 8
 # Records in an accepted step.
 _DETAIL = 8
 
@@ -161,20 +163,26 @@ class _Run:
 
     def kernel(self, u: np.ndarray) -> np.ndarray:
         """w_j e^{beta (<x_i, x_j> - 1)}."""
-        return np.exp(self.beta * np.minimum(u @ u.T - 1, 0)) * self.w
+        K = u @ u.T
+        K -= 1
+        np.minimum(K, 0, out=K)
+        K *= self.beta
+        np.exp(K, out=K)
+        K *= self.w
+        return K
 
     def energy(self, u: np.ndarray) -> float:
         """Normalisation ``"unit"``."""
         return float(self.w @ self.kernel(u).sum(1))
 
     def velocity(self, u: np.ndarray) -> np.ndarray:
-        kernel = self.kernel(u)
-        others = kernel.copy()
+        others = self.kernel(u)
+        total = others.sum(1, keepdims=True)
         np.fill_diagonal(others, 0)
         v = others @ u
         v = v - (u * v).sum(1, keepdims=True) * u
         if self.law == "softmax":
-            return v / kernel.sum(1, keepdims=True)
+            return v / total
         if self.law == "peak":
             return v
         with np.errstate(over="ignore", invalid="ignore"):
@@ -188,7 +196,7 @@ class _Run:
         # squares of speeds like 1e-200 would vanish; at the slowest speed that counts nothing moves by more than 1e-9 up to the horizon
         unit = max(float(abs(v).max()), 1e-9 / self.horizon, 1e-290)
         v = v / unit
-        speed = np.hypot(np.linalg.norm(v), max(1e-9 / self.horizon / unit, 1e-9))
+        speed = np.hypot(((v * v).sum(1) ** (_POWER / 2)).sum() ** (1 / _POWER), max(1e-9 / self.horizon / unit, 1e-9))
         return np.append((r * v).ravel(), [np.sqrt(self.w @ (v * v).sum(1)), 1 / unit]) / speed
 
     def advance(self, solver: Any) -> bool:
@@ -206,17 +214,13 @@ class _Run:
 
     def fuse(self) -> bool:
         """Atoms in contact become one; whether there were any."""
-        if len(self.w) == 1 or self.gap(self.x, ~np.eye(len(self.w), dtype=bool), self.contact) > 0:
-            return False
         labels = components(self.x, self.contact)
-        k = int(labels.max()) + 1
-        if k == len(self.w):
+        if int(labels.max()) + 1 == len(self.w):
             return False
         mass = np.bincount(labels, self.w)
         self.x = normalize(np.stack([np.bincount(labels, self.w * column) for column in self.x.T], axis=1))
         self.w, self.atom = mass, labels[self.atom]
-        first = np.unique(labels, return_index=True)[1]
-        self.cluster = self.cluster[first]
+        self.cluster = self.cluster[np.unique(labels, return_index=True)[1]]
         return True
 
     def record(self, time: float, length: float) -> None:
@@ -224,25 +228,27 @@ class _Run:
         self.records.append((time, self.energy(self.x), len(self.w), length))
 
     def note_merges(self, path: Any, begin: float, end: float) -> None:
-        """Every first contact of two clusters between two points of a path, in their order."""
+        """Every first contact of two clusters between two points of a path, in their order, among those that touch at its end."""
 
         def at(s: float) -> np.ndarray:
             return normalize(path(s)[:-2].reshape(self.x.shape))
 
         last = at(end)
-        while (apart := self.cluster[:, None] != self.cluster).any() and self.gap(last, apart) <= 0:
-            if self.gap(at(begin), apart) > 0:
-                begin = _zero(lambda s, apart=apart: self.gap(at(s), apart), begin, end)
-            self.join(at(begin), apart, float(path(begin)[-1]))
+        i, j = np.nonzero(np.triu(last @ last.T >= 1 - self.reach**2 / 2, 1))
+        while (apart := self.cluster[i] != self.cluster[j]).any():
+            i, j = i[apart], j[apart]
+            if self.gap(at(begin), i, j).min() > 0:
+                begin = _zero(lambda s, i=i, j=j: float(self.gap(at(s), i, j).min()), begin, end)
+            x = at(begin)
+            nearest = int(self.gap(x, i, j).argmin())
+            self.join(x, int(i[nearest]), int(j[nearest]), float(path(begin)[-1]))
 
-    def gap(self, x: np.ndarray, apart: np.ndarray, reach: float | None = None) -> float:
-        """The least squared chord between pairs that are ``apart``, less the squared reach."""
-        return float(2 * (1 - np.where(apart, x @ x.T, -1).max()) - (reach or self.reach) ** 2)
+    def gap(self, x: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """The squared chords between pairs of atoms, less the squared reach."""
+        return 2 * (1 - (x[i] * x[j]).sum(1)) - self.reach**2
 
-    def join(self, x: np.ndarray, apart: np.ndarray, time: float) -> None:
-        """The two clusters whose atoms are nearest become one."""
-        cosine = np.where(apart, x @ x.T, -2)
-        i, j = np.unravel_index(int(cosine.argmax()), cosine.shape)
+    def join(self, x: np.ndarray, i: int, j: int, time: float) -> None:
+        """The clusters of two atoms become one."""
         pair = sorted((int(self.cluster[i]), int(self.cluster[j])))
         token = self.cluster[self.atom]
         parts = tuple(tuple(np.flatnonzero(token == label).tolist()) for label in pair)

@@ -17,9 +17,13 @@ class L2(eqx.Module):
     On the sphere with Q = K = I this is ``Softmax`` with twice the beta. The part of the score that is the same for all atoms, beta |Qx|^2,
     is left out.
 
+    With ``shift`` it is the mean shift, which the barycentre alone is not: V y - V x in place of V y. With Q = K and V = Q^T Q that is a
+    gradient flow, in R^d too.
+
     Args:
         beta: inverse temperature; there is no 1/2 in the exponent.
         Q, K, V: see ``fields.pairs``.
+        shift: whether V x is subtracted.
 
     References:
         Castin, Ablin, Carrillo, Peyré, arXiv:2501.18322; Kim, Papamakarios, Mnih, arXiv:2006.04710.
@@ -29,11 +33,12 @@ class L2(eqx.Module):
     Q: Matrix = None
     K: Matrix = None
     V: Matrix = None
+    shift: bool = eqx.field(static=True, default=False)
 
     about: ClassVar[About] = About(
         name="l2",
         formula="∫ e^{-β|Qx-Ky|²} Vy dμ(y) / ∫ e^{-β|Qx-Ky|²} dμ(y)",
-        gradient="of log ∫ e^{-β|Qx-Ky|²} dμ in x, up to the linear term 2βQᵀQx, if V = 2βQᵀK (mean shift)",
+        gradient="of log ∫ e^{-β|Qx-Ky|²} dμ in x, up to the linear term 2βQᵀQx, if V = 2βQᵀK; with shift and V = QᵀQ, Q = K: of an energy",
         gaussian="yes",
         mean_field="Castin, Ablin, Carrillo, Peyré 2025 (compact support)",
         source="arXiv:2501.18322; arXiv:2006.04710",
@@ -50,4 +55,5 @@ class L2(eqx.Module):
         """A[mu](x)."""
         queries, keys = queries_and_keys(self, x, points, t)
         closeness = (2 * queries) @ namespace(keys).swapaxes(keys, -1, -2) - (keys * keys).sum(-1)[..., None, :]
-        return softmax_average(self.beta * closeness, transform(self.V, points, t, "V"), weights, seen)
+        mean = softmax_average(self.beta * closeness, transform(self.V, points, t, "V"), weights, seen)
+        return mean - transform(self.V, x, t, "V") if self.shift else mean

@@ -70,6 +70,13 @@ class Sinkhorn(eqx.Module):
         scores = inner_scores(self, x, points, t) / self.eps + potential
         return softmax_average(scores, transform(self.V, points, t, "V"), weights, seen) / self.eps
 
+    def potentials(self, points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"], t: Any = 0.0) -> tuple[Array, Array]:
+        """f and g on the atoms, (*batch, m) each: rows sum to one exactly, columns within ``tol``."""
+        kernel = inner_scores(self, points, points, t) / self.eps
+        xp, g = namespace(kernel, weights), self._potential(kernel, weights)
+        logs = xp.where(weights > 0, xp.log(xp.where(weights > 0, weights, 1)), -xp.inf)
+        return -_logsumexp(xp, kernel + (g + logs)[..., None, :]), g
+
     def remedy(self) -> str:
         """What to do if its values are not finite."""
         return f"Sinkhorn's iteration does not converge in {self.iterations} rounds; take a larger eps (now {float(self.eps):.4g}), or more"

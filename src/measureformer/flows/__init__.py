@@ -7,6 +7,8 @@ from .boost import boost_as_block as boost_as_block
 from .boost import boost_between_caps as boost_between_caps
 from .boost import boost_log_growth as boost_log_growth
 from .boost import constant_field as constant_field
+from .checkpoint import Checkpoint as Checkpoint
+from .checkpoint import Moment as Moment
 from .density import PushedDensity as PushedDensity
 from .density import log_density as log_density
 from .density import log_density_at as log_density_at

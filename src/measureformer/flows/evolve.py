@@ -9,6 +9,7 @@ from .._types import OptionalArray
 from ..errors import InputError
 from ..geometry import Euclidean, Sphere
 from ..measures import Empirical
+from .checkpoint import Checkpoint
 from .events import Converged, Escape, Jump
 from .noise import Noise
 from .task import Task
@@ -33,6 +34,8 @@ def evolve(
     dense: bool = False,
     max_steps: int = 100_000,
     progress: Callable[[float], None] | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
+    resume: Checkpoint | None = None,
 ) -> Trajectory:
     r"""Solve $x_i' = v[\mu(t)](x_i)$, $\mu(t) = \sum_i w_i \delta_{x_i(t)}$, from time 0 to the horizon. ``flow`` calls it for every field.
 
@@ -41,7 +44,8 @@ def evolve(
 
     Args:
         field: called as ``field(x, points, weights, t)``, with a ``space``: ``ParticleField`` or ``TransformerField``.
-        measures: one, or several, which do not see each other but share the steps; sizes may differ.
+        measures: one, or several, which do not see each other but share the steps; sizes may differ. One that blows up, or at which the
+            step falls to rounding, stays where it is from then on, and the others go on.
         horizon: T > 0, in the unit of time of the law.
         saveat: times in [0, T], increasing; a whole number K for 0, T/K, ..., T; None for 0 and T.
         rtol, atol: the error of a step stays below atol + rtol |x| in every coordinate. Defaults: 1e-9 and 1e-10; float32: 1e-5 and 1e-6.
@@ -55,9 +59,11 @@ def evolve(
         dense: keep the interpolant of every step for ``Trajectory.at`` (memory: about 14 copies of the tokens for each step).
         max_steps: attempts before the flow gives up; the outcome says so.
         progress: called with the time after every step.
+        keep: called at every saved time, with a checkpoint.
+        resume: a checkpoint that ``keep`` was given by the same call, to go on from there.
 
     Returns:
-        The trajectory. It may have stopped early: look at ``stop``.
+        The trajectory. It may have stopped early: look at ``stop``, and at ``stops`` of the single measures.
 
     Raises:
         InputError: bad arguments; points off the sphere; a field that is not finite at the start.
@@ -68,7 +74,7 @@ def evolve(
 
     task = Task(
         field, _listed(measures), _probes(probes, measures), float(horizon), times_of(saveat, horizon), rtol, atol, step, solver, noise,
-        tuple(events), dict(quantities or {}), dict(rates or {}), dense, max_steps, progress,
+        tuple(events), dict(quantities or {}), dict(rates or {}), dense, max_steps, progress, keep, resume,
     )  # fmt: skip
     _check(task)
     with jax.enable_x64(True):
@@ -132,5 +138,7 @@ def _check(task: Task) -> None:
             raise InputError("with noise there are no rates, no dense output and no solver of diffrax; leave them out")
         if not isinstance(task.field.space, Sphere | Euclidean):
             raise InputError(f"noise in {type(task.field.space).__name__} coordinates is not defined; use Sphere() or Euclidean()")
+    if task.resume is not None and task.dense:
+        raise InputError("dense output begins at time 0, and resume would leave it out; drop one of the two")
     for x in [*(np.asarray(mu.points) for mu in task.measures), *task.probes]:
         task.field.space.check(x)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..fields.particle import remedy
+from .checkpoint import Checkpoint, Moment
 from .steps import Taken, attempt, look, noisy, speeds
 from .task import Task
 from .trajectory import Stop, Trajectory
@@ -39,19 +40,46 @@ class Run:
         self.h = min(task.horizon, 0.05 / (float(speed.max()) or 1.0))
         self.watch = Watch(task, self.field, self.solver, self.state[0], speed)
         self.pieces: list[tuple[float, float, Any]] = []
+        self.moments: list[Moment] = []
+        if task.resume is not None:
+            self._recall(task.resume)
 
     def execute(self) -> Trajectory:
-        """From time 0 to the horizon, or to where the flow stops."""
-        times, saved = [], []
-        for time in self.task.times:
-            self._advance(float(time))
-            times.append(self.t)
-            saved.append(jax.tree.map(np.asarray, self.state))
+        """From the start, or where it is resumed, to the horizon, or to where the flow stops."""
+        for time in self.task.times[len(self.moments) :]:
             if self.stop is not None:
                 break
+            self._advance(float(time))
+            self.moments.append(Moment(self.t, *jax.tree.map(np.asarray, self.state)))
+            if self.task.keep:
+                self.task.keep(Checkpoint(self.moments, self._memory()))
         if self.stop is None:
             self._advance(self.task.horizon)
-        return self._trajectory(np.array(times), saved)
+        return self._trajectory()
+
+    def _memory(self) -> dict[str, np.ndarray]:
+        own = {
+            "step": np.float64(self.h),
+            "steps": np.int64(self.steps),
+            "rejected": np.int64(self.rejected),
+            "drift": np.float64(self.drift),
+            "stop": np.str_("" if self.stop is None else self.stop.name),
+            "key": np.zeros(0, np.uint32) if self.key is None else np.asarray(jax.random.key_data(self.key)),
+        }
+        return {**{name: np.asarray(value) for name, value in own.items()}, **self.watch.memory()}
+
+    def _recall(self, checkpoint: Checkpoint) -> None:
+        memory, self.moments = checkpoint.memory, list(checkpoint.moments)
+        last = self.moments[-1]
+        if last.points.shape != self.state[0].shape or last.integrals.keys() != self.state[1].keys():
+            raise InputError(f"resume is a checkpoint of another flow: points of shape {last.points.shape}, not {self.state[0].shape}")
+        self.t, self.state = last.time, (self._array(last.points), {name: self._array(s) for name, s in last.integrals.items()})
+        self.h, self.drift = float(memory["step"]), float(memory["drift"])
+        self.steps, self.rejected = int(memory["steps"]), int(memory["rejected"])
+        self.stop = Stop[str(memory["stop"])] if str(memory["stop"]) else None
+        if self.key is not None:
+            self.key = jax.random.wrap_key_data(jnp.asarray(memory["key"]), impl=jax.random.key_impl(self.key))
+        self.watch.recall(memory)
 
     def _array(self, value: Any) -> jax.Array:
         return jnp.asarray(value, self.dtype)
@@ -80,18 +108,21 @@ class Run:
                 self.stop = Stop.STEPS
                 return
             h, end = self._length(target)
-            taken = self._try(h)
-            error = float(taken.error) if bool(taken.finite) else np.inf
+            taken, alive = self._try(h), self.watch.alive
+            finite = np.asarray(taken.finite) | ~alive
+            errors = np.where(alive, np.where(finite, np.asarray(taken.error), np.inf), 0)
+            error = float(errors.max())
             if self.tolerances is not None:
                 self._adapt(h, error)
             if error <= 1:
                 self._accept(taken, end)
-            elif self.tolerances is None:
-                self.stop = self.watch.escaped(self.t)
-            else:
-                self.rejected += 1
-                if self.h <= max(16 * np.finfo(self.dtype).eps * self.t, 1e16 * np.finfo(self.dtype).tiny):
-                    self.stop = self.watch.gave_up(self.t, finite=bool(taken.finite))
+                continue
+            self.rejected += 1
+            if self.tolerances is None:
+                self.watch.escaped(self.t, errors > 1)
+            elif self.h <= max(16 * np.finfo(self.dtype).eps * self.t, 1e16 * np.finfo(self.dtype).tiny):
+                self.watch.gave_up(self.t, errors > 1, finite=finite)
+            self.stop = self.watch.ended()
 
     def _length(self, target: float) -> tuple[float, float]:
         """The length of the next step and its end; two equal steps rather than a long one and a tiny one."""
@@ -103,11 +134,11 @@ class Run:
 
     def _try(self, length: float) -> Taken:
         # as arrays: numbers of Python would be compiled in
-        t, h, noise = self._array(self.t), self._array(length), self.task.noise
+        t, h, noise, alive = self._array(self.t), self._array(length), self.task.noise, jnp.asarray(self.watch.alive)
         if noise is not None:
             self.key, key = jax.random.split(self.key)  # type: ignore[arg-type]
-            return noisy(self.field, self._array(noise.kappa), noise.heun, self.state, self.weights, t, h, key)
-        return attempt(self.field, self.solver, self.task.rates, self.state, self.weights, t, h, self.tolerances)
+            return noisy(self.field, self._array(noise.kappa), noise.heun, self.state, self.weights, alive, t, h, key)
+        return attempt(self.field, self.solver, self.task.rates, self.state, self.weights, alive, t, h, self.tolerances)
 
     def _adapt(self, h: float, error: float) -> None:
         """The next step: by the error, at least a fifth (after overflow a tenth) and at most five times the last one."""
@@ -127,10 +158,10 @@ class Run:
         if self.task.progress:
             self.task.progress(self.t)
 
-    def _trajectory(self, times: np.ndarray, saved: list) -> Trajectory:
-        task, points, probes = self.task, [], []
+    def _trajectory(self) -> Trajectory:
+        task, points, probes, stop = self.task, [], [], self.stop or Stop.HORIZON
         for i, (mu, p) in enumerate(zip(task.measures, task.probes, strict=True)):
-            path = np.stack([x[i] for x, _ in saved])
+            path = np.stack([moment.points[i] for moment in self.moments])
             points.append(path[:, : mu.size])
             probes.append(path[:, mu.size : mu.size + len(p)])
         quantities = {
@@ -138,17 +169,19 @@ class Run:
             for name, f in task.quantities.items()
         }
         return Trajectory(
-            times=times,
+            times=np.array([moment.time for moment in self.moments]),
             points=points,
             probes=probes,
             starts=task.measures,
-            stop=self.stop or Stop.HORIZON,
+            stop=stop,
+            stops=[own or stop for own in self.watch.stops],
+            ends=np.where(self.watch.alive, self.t, self.watch.ends),
             steps=self.steps,
             rejected=self.rejected,
             drift=self.drift,
             happenings=sorted(self.watch.happenings, key=lambda h: h.time),
             quantities=quantities,
-            integrals={name: np.stack([sums[name] for _, sums in saved], axis=1) for name in task.rates},
+            integrals={name: np.stack([moment.integrals[name] for moment in self.moments], axis=1) for name in task.rates},
             dense=self._between if task.dense else None,
         )
 

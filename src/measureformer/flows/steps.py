@@ -11,8 +11,8 @@ from ..geometry import Sphere, exp, norm, tangent
 
 
 class Taken(NamedTuple):
-    """An attempt: the state after it, its error in units of the tolerance, whether all is finite, how far it left the sphere, the speed
-    of the fastest token of each measure, and what the interpolant needs."""
+    """An attempt: the state after it; for each measure (N,) its error in units of the tolerance, whether it is finite, and the speed of its
+    fastest token; how far points left the sphere, and what the interpolant needs."""
 
     state: Any
     error: Any
@@ -23,50 +23,53 @@ class Taken(NamedTuple):
 
 
 @eqx.filter_jit
-def attempt(field, solver, rates, state, weights, t, h, tolerances) -> Taken:
+def attempt(field, solver, rates, state, weights, alive, t, h, tolerances) -> Taken:
     """One step from t to t + h of tokens (N, n, d) and of the integrals of the rates, (N,) each.
 
-    ``tolerances`` are (rtol, atol), or None if no error is asked for.
+    Measures that are not ``alive`` (N,) stay where they are. ``tolerances`` are (rtol, atol), or None if no error is asked for.
     """
 
     def slope(time, y, _):
-        v = field(y[0], y[0], weights, time)
-        return v, {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
+        v = jnp.where(alive[:, None, None], field(y[0], y[0], weights, time), 0)
+        sums = {name: rate(field.space.tokens(y[0], time), v, weights) for name, rate in rates.items()}
+        return v, {name: jnp.where(alive, value, 0) for name, value in sums.items()}
 
     term = diffrax.ODETerm(slope)
     memory = solver.init(term, t, t + h, state, None)
     (x, sums), error, dense, _, _ = solver.step(term, t, t + h, state, None, memory, made_jump=True)
-    scaled = jnp.asarray(0.0, x.dtype)
+    scaled = jnp.zeros(alive.shape, x.dtype)
     if tolerances is not None:
         rtol, atol = tolerances
         pairs = zip(jax.tree.leaves(error), jax.tree.leaves(state), jax.tree.leaves((x, sums)), strict=True)
-        scaled = jnp.max(jnp.stack([jnp.max(abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b)))) for e, a, b in pairs]))
-    return _taken(field, x, sums, scaled, weights, t + h, dense)
+        parts = [abs(e) / (atol + rtol * jnp.maximum(abs(a), abs(b))) for e, a, b in pairs]
+        scaled = jnp.max(jnp.stack([part.reshape(len(alive), -1).max(-1) for part in parts]), axis=0)
+    return _taken(field, x, sums, scaled, weights, alive, t + h, dense)
 
 
 @eqx.filter_jit
-def noisy(field, kappa, heun, state, weights, t, h, key) -> Taken:
+def noisy(field, kappa, heun, state, weights, alive, t, h, key) -> Taken:
     """One step of dX = v dt + sqrt(2/kappa) dW."""
     x = state[0]
     kick = jnp.sqrt(2 * h / kappa) * jax.random.normal(key, x.shape, x.dtype)
 
     def push(y, time):
-        return h * field(y, y, weights, time) + (tangent(y, kick) if isinstance(field.space, Sphere) else kick)
+        moved = h * field(y, y, weights, time) + (tangent(y, kick) if isinstance(field.space, Sphere) else kick)
+        return jnp.where(alive[:, None, None], moved, 0)
 
     first = push(x, t)
     if heun:
         y = x + (first + push(field.space.retract(x + first), t + h)) / 2
     else:
         y = exp(x, first) if isinstance(field.space, Sphere) else x + first
-    return _taken(field, y, {}, jnp.asarray(0.0, x.dtype), weights, t + h, None)
+    return _taken(field, y, {}, jnp.zeros(alive.shape, x.dtype), weights, alive, t + h, None)
 
 
-def _taken(field, x, sums, error, weights, t, dense) -> Taken:
+def _taken(field, x, sums, error, weights, alive, t, dense) -> Taken:
     y = field.space.retract(x)
-    v = field(y, y, weights, t)
-    finite = jnp.isfinite(y).all() & jnp.isfinite(v).all() & jnp.isfinite(error)
+    speed = jnp.where(alive, norm(field(y, y, weights, t))[..., 0].max(-1), 0)
+    finite = jnp.isfinite(y).all((1, 2)) & jnp.isfinite(speed) & jnp.isfinite(error)
     drift = jnp.max(abs(norm(x) - 1)) if isinstance(field.space, Sphere) else jnp.asarray(0.0, x.dtype)
-    return Taken((y, sums), error, finite, drift, norm(v)[..., 0].max(-1), dense)
+    return Taken((y, sums), error, finite, drift, speed, dense)
 
 
 @eqx.filter_jit

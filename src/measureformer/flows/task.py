@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..measures import Empirical
+from .checkpoint import Checkpoint
 from .noise import Noise
 
 
@@ -30,3 +31,5 @@ class Task:
     dense: bool
     max_steps: int
     progress: Callable[[float], None] | None
+    keep: Callable[[Checkpoint], None] | None
+    resume: Checkpoint | None

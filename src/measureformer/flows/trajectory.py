@@ -44,7 +44,8 @@ class Trajectory:
         points: for each measure its tokens at these times, shape (T, n_i, d).
         probes: for each measure its passive probes, shape (T, p_i, d).
         starts: the measures as given (their weights do not change).
-        stop: why it ended.
+        stop: why it ended as a whole.
+        stops, ends: why and when each measure ended; one that ended early stayed where it was.
         steps, rejected: accepted steps, and attempts whose error was too large.
         drift: the largest | |x| - 1 | after a step, before the points were normalised (0 in R^d).
         happenings: events in the order of time.
@@ -57,6 +58,8 @@ class Trajectory:
     probes: list[np.ndarray]
     starts: list[Empirical]
     stop: Stop
+    stops: list[Stop]
+    ends: np.ndarray
     steps: int
     rejected: int
     drift: float

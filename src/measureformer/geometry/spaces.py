@@ -1,13 +1,17 @@
 """Where tokens live, and what layer normalisation does to their velocity: the sphere, R^d, and R^d in coordinates that move along."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from .._types import Array
+from .._types import Array, namespace
 from ..errors import InputError
 from .sphere import norm, normalize, tangent
+
+_WELL_CONDITIONED = 1e4
 
 # A space answers four questions. ``tokens(x, t)``: which points of R^d do these coordinates stand for? ``velocity(x, v, t)``: how do the
 # coordinates move when the tokens are pushed by v? ``retract(x)``: the nearest valid coordinates. ``check(x)``: are these valid?
@@ -64,6 +68,8 @@ class Rescaled(eqx.Module):
 
     $$ z' = e^{-tV} \bigl( v(e^{tV} z) - V e^{tV} z \bigr), \qquad\text{for softmax}\qquad z_i' = \sum_j P_{ij} V (z_j - z_i). $$
 
+    Exponentials come from the eigenvectors of V, found once, where those are well conditioned (at most 1e4, which costs so many digits).
+
     Args:
         V: shape (d, d), constant; the value matrix of the law.
 
@@ -72,6 +78,10 @@ class Rescaled(eqx.Module):
     """
 
     V: Float[Array, "d d"]
+    eigen: Any
+
+    def __init__(self, V: Float[Array, "d d"]):
+        self.V, self.eigen = V, _eigen(V)
 
     def tokens(self, x: Float[Array, "*batch d"], t) -> Float[Array, "*batch d"]:
         """e^{tV} z."""
@@ -89,8 +99,28 @@ class Rescaled(eqx.Module):
         """All points are valid."""
 
     def _exponential(self, t):
+        r"""e^{tV}, from V = S diag(a + ib) S^{-1} the real part of S diag(e^{ta} (cos tb + i sin tb)) S^{-1}."""
+        if self.eigen is not None:
+            xp, ((a, b), (S, iS), (R, iR)) = namespace(self.V, t), self.eigen
+            cosine, sine = xp.exp(t * a) * xp.cos(t * b), xp.exp(t * a) * xp.sin(t * b)
+            return (S * cosine - iS * sine) @ R - (S * sine + iS * cosine) @ iR
         if isinstance(t, jax.Array) or isinstance(self.V, jax.Array):
             return jax.scipy.linalg.expm(t * self.V)
         from scipy.linalg import expm
 
         return expm(t * self.V)
+
+
+def _eigen(V: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Real and imaginary parts of eigenvalues (2, d), eigenvectors (2, d, d), and the inverse of these; None if it loses many digits."""
+    try:
+        V = np.asarray(V)
+    except jax.errors.TracerArrayConversionError:
+        return None
+    if not np.isfinite(V).all():
+        return None
+    values, vectors = np.linalg.eig(V.astype(np.float64))
+    if not np.linalg.cond(vectors) <= _WELL_CONDITIONED:
+        return None
+    values, vectors, inverse = (np.stack([M.real, M.imag]).astype(V.dtype) for M in (values, vectors, np.linalg.inv(vectors)))
+    return values, vectors, inverse

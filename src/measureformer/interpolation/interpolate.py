@@ -1,6 +1,7 @@
 """Interpolate: from N pairs of measures to one certified Transformer."""
 
 import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ from .refine import refine as fewer_segments
 from .task import Pair, make_task, refuse_unfit
 
 SIMULATION_FILE = "summary.json"  # what a directory of `simulate` holds
-SWEEP_FILE = "sweep.json"  # and one of `sweep`
+UNFINISHED_FILE = "parts/manifest.json"  # and while it is not finished
+SWEEP_FILE = "sweep.json"  # what one of `sweep` holds
 STRATEGIES = ("auto", "compact", "cells", "paper")
 # So many atoms in all are matched singly, and exactly, if there are as many target atoms.
 _FEW_ATOMS = 1000
@@ -240,7 +242,7 @@ def check_free(directory: str | Path, *, force: bool) -> None:
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"{there} is a file; give --out a directory")
-    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE, SWEEP_FILE)) and not force:
+    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, UNFINISHED_FILE)) and not force:
         raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
 
 
@@ -251,6 +253,8 @@ def claim(directory: str | Path, *, force: bool) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     for name in (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
         (directory / name).unlink(missing_ok=True)
+    if (directory / UNFINISHED_FILE).exists():
+        shutil.rmtree((directory / UNFINISHED_FILE).parent)
     return directory
 
 

@@ -26,16 +26,16 @@ def write_animation(path: Path, result: Trajectory, labels: Sequence[object]) ->
     Returns:
         The path.
     """
-    picked, paths, spherical, flat = frames(result, _FRAMES, max(1, _TOKENS // len(result.points)))
-    reach = 1.0 if spherical else max(1e-12, *(float(abs(p).max()) for p in paths))
+    shown = frames(result, _FRAMES, max(1, _TOKENS // len(result.points)))
     data = {
-        "times": [float(t) for t in result.times[picked]],
-        "paths": [np.round(p / reach, 4).tolist() for p in paths],
+        "times": [float(t) for t in result.times[shown.picked]],
+        "paths": [np.round(path / shown.reach, 4).tolist() for path in shown.tokens],
+        "probes": [np.round(path / shown.reach, 4).tolist() for path in shown.probes],
         "labels": [short(label) for label in labels],
         "light": LIGHT.palette,
         "dark": DARK.palette,
-        "sphere": spherical,
-        "turns": not flat,
+        "sphere": shown.spherical,
+        "turns": not shown.flat,
     }
     page = resources.files("measureformer.report").joinpath("animation.html").read_text(encoding="utf-8")
     # "<" cannot end the script early when it is written as an escape

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 
 from .._files import write_whole
 from ..flows import Trajectory
-from .camera import FLAT_VIEW, principal_axes, shared_view
+from .camera import FLAT_VIEW, View, principal_axes, shared_view
 from .figures import figure_of
-from .globe import draw_circle, draw_globe, draw_points
+from .globe import draw_circle, draw_crosses, draw_globe, draw_points
 from .theme import LIGHT, Theme, drawable, drawing, readable
 
 _PANELS = 4
@@ -47,44 +48,88 @@ def draw_simulation(folder: Path, result: Trajectory, labels: Sequence[object]) 
     return paths
 
 
-def frames(result: Trajectory, most: int, tokens: int) -> tuple[np.ndarray, list[np.ndarray], bool, bool]:
-    """Saved states for a picture: indices of about evenly spread times, coordinates (frames, n_i, 3) of some tokens of each measure
-    (principal axes of all if d > 3; a third coordinate 0 if d < 3), whether tokens are on a sphere, and whether the picture is flat.
+@dataclass(frozen=True)
+class Frames:
+    """Saved states for a picture.
+
+    Attributes:
+        picked: indices of about evenly spread times.
+        tokens: for each measure coordinates (frames, n_i, 3) of some of its tokens: principal axes of all if d > 3, a third coordinate 0
+            if d < 3.
+        probes: the same of its probes.
+        spherical: whether tokens are on a sphere.
+        circle: whether that is a circle.
+        flat: whether the picture is a projection of something larger, or a plane.
+        reach: the largest coordinate in R^d; 1 on the sphere.
     """
+
+    picked: np.ndarray
+    tokens: list[np.ndarray]
+    probes: list[np.ndarray]
+    spherical: bool
+    circle: bool
+    flat: bool
+    reach: float
+
+
+def frames(result: Trajectory, most: int, tokens: int) -> Frames:
+    """At most so many times, and so many tokens (and probes) of each measure."""
     picked = np.unique(np.linspace(0, len(result.times) - 1, min(most, len(result.times))).round().astype(int))
-    paths = []
-    for x in result.points:
+
+    def thinned(x: np.ndarray) -> np.ndarray:
         some = np.unique(np.linspace(0, x.shape[1] - 1, min(tokens, x.shape[1])).round().astype(int))
         path = np.asarray(x[picked][:, some], float)
-        paths.append(np.concatenate([path, np.zeros((*path.shape[:2], max(0, 2 - path.shape[2])))], axis=2))
+        return np.concatenate([path, np.zeros((*path.shape[:2], max(0, 2 - path.shape[2])))], axis=2)
+
+    paths, passive = [thinned(x) for x in result.points], [thinned(x) for x in result.probes]
     spherical = all(bool((abs(np.linalg.norm(path, axis=-1) - 1) < 1e-3).all()) for path in paths)
     axes = principal_axes([path.reshape(-1, path.shape[2]) for path in paths])
-    placed = [np.stack([axes(x) for x in path]) for path in paths]
-    return picked, placed, spherical, axes.flat or axes.circle or not spherical
+    placed, carried = ([np.stack([axes(x) for x in path]) for path in group] for group in (paths, passive))
+    reach = 1.0 if spherical else max(1e-12, *(float(abs(path).max()) for path in (*placed, *carried) if path.size))
+    flat = axes.flat or axes.circle or not spherical
+    return Frames(picked, placed, carried, spherical, spherical and result.points[0].shape[2] == 2, flat, reach)
 
 
 def tokens_figure(result: Trajectory, theme: Theme) -> Any:
     """The tokens at up to four of the saved times, first and last among them: on the globe, on the circle, or in the plane."""
-    picked, paths, spherical, flat = frames(result, _PANELS, _TOKENS)
-    figure = figure_of((4.0 * len(picked), 4.5), theme)
-    clouds = [[(i, path[k], np.full(len(path[k]), 1 / len(path[k]))) for i, path in enumerate(paths)] for k in range(len(picked))]
-    circle = spherical and result.points[0].shape[2] == 2
-    view = FLAT_VIEW if flat else shared_view([[x for _, x, _ in group] for group in clouds])[0]
-    reach = max(1e-12, *(float(abs(path).max()) for path in paths)) * 1.05
-    for k, group in enumerate(clouds):
-        room = 0.04 if spherical else 0.11
-        ax = figure.add_axes(((k + room) / len(picked), 0.5 * room, (0.96 - room) / len(picked), 0.9 - 0.5 * room))
-        if circle:
-            draw_circle(ax, theme)
-        elif spherical:
-            draw_globe(ax, view, theme)
-        else:
-            ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", facecolor=theme.paper)
-            ax.tick_params(colors=theme.faint_ink, labelsize=8, labelleft=k == 0)
-            ax.spines[:].set_color(theme.grid)
-        draw_points(ax, view, theme, group, flat=flat, shared=False, scale=0.6)
-        ax.set_title(f"t = {readable(float(result.times[picked[k]]))}", color=theme.ink)
+    shown = frames(result, _PANELS, _TOKENS)
+    columns = len(shown.picked)
+    figure = figure_of((4.0 * columns, 4.5), theme)
+    view = view_of(shown)
+    for k in range(columns):
+        room = 0.04 if shown.spherical else 0.11
+        ax = figure.add_axes(((k + room) / columns, 0.5 * room, (0.96 - room) / columns, 0.9 - 0.5 * room))
+        draw_ground(ax, shown, view, theme)
+        if not shown.spherical:
+            ax.tick_params(labelleft=k == 0)
+        draw_frame(ax, shown, view, theme, k)
+        ax.set_title(f"t = {readable(float(result.times[shown.picked[k]]))}", color=theme.ink)
     return figure
+
+
+def view_of(shown: Frames) -> View:
+    """One view for all frames."""
+    return FLAT_VIEW if shown.flat else shared_view([[path[k] for path in shown.tokens] for k in range(len(shown.picked))])[0]
+
+
+def draw_ground(ax: Any, shown: Frames, view: View, theme: Theme) -> None:
+    """What tokens are drawn on: the globe, the circle, or a piece of the plane."""
+    if shown.circle:
+        draw_circle(ax, theme)
+    elif shown.spherical:
+        draw_globe(ax, view, theme)
+    else:
+        reach = 1.05 * shown.reach
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", facecolor=theme.paper)
+        ax.tick_params(colors=theme.faint_ink, labelsize=8)
+        ax.spines[:].set_color(theme.grid)
+
+
+def draw_frame(ax: Any, shown: Frames, view: View, theme: Theme, k: int) -> None:
+    """The tokens of a frame, and its probes as crosses."""
+    clouds = [(i, path[k], np.full(path.shape[1], 1 / path.shape[1])) for i, path in enumerate(shown.tokens)]
+    draw_crosses(ax, view, theme, [(i, path[k]) for i, path in enumerate(shown.probes) if path.shape[1]], flat=shown.flat)
+    draw_points(ax, view, theme, clouds, flat=shown.flat, shared=False, scale=0.6)
 
 
 def energy_figure(result: Trajectory, names: Sequence[str], theme: Theme) -> Any:
@@ -96,6 +141,9 @@ def energy_figure(result: Trajectory, names: Sequence[str], theme: Theme) -> Any
     for happening in result.happenings[:60]:
         if happening.kind == "clusters":
             ax.axvline(happening.time, color=theme.grid, linewidth=0.8, zorder=0)
+    known = result.quantities["energy"][np.isfinite(result.quantities["energy"])]
+    if known.size and known.min() > 0 and known.max() > 1e6 * known.min():  # a blow-up
+        ax.set_yscale("log")
     if len(result.points) > 1:
         ax.legend(frameon=False, labelcolor=theme.ink)
     return figure

@@ -83,6 +83,15 @@ def draw_rings(ax: Any, view: View, theme: Theme, clouds: Sequence[Cloud], *, fl
         _scatter(ax, view, points, area, flat, color="none", marker=marker(i), edge=theme.color(i), linewidth=0.9, alpha=0.75)
 
 
+def draw_crosses(ax: Any, view: View, theme: Theme, probes: Sequence[tuple[int, np.ndarray]], *, flat: bool = False) -> None:
+    """Thin crosses in the colour of the measure, for probes: points that it carries along and that have no weight."""
+    for i, points in probes:
+        x, y, z = view.project(points)
+        area = 0.6 * _area(ax, np.full(len(points), 1 / len(points))).max()
+        for side, strength in ((z < 0, 0.75 if flat else 0.25), (z >= 0, 1.0)):
+            ax.scatter(x[side], y[side], s=area, c=theme.color(i), marker="x", linewidths=0.8, alpha=0.7 * strength, zorder=3.5)
+
+
 def draw_arcs(ax: Any, view: View, theme: Theme, measure: int, start: np.ndarray, end: np.ndarray, *, chords: bool = False) -> None:
     """Pale great circles from start to end (both (n, 3), on the sphere), as many as do not blur into one; or chords in their place."""
     from matplotlib.collections import LineCollection
