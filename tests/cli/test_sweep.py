@@ -63,9 +63,7 @@ def test_a_sweep_of_flows(cli, tmp_path, in_process):
     np.testing.assert_allclose(
         [float(row[k]) for k in ("mean", "low", "high")], [values.mean(), values.mean() - half, values.mean() + half]
     )
-    again = cli(
-        "sweep", written(tmp_path, path.read_text() if False else BASE + '[grid]\n"field.beta" = [1.0]\n'), "--out", tmp_path / "run"
-    )
+    again = cli("sweep", written(tmp_path, BASE + '[grid]\n"field.beta" = [1.0]\n'), "--out", tmp_path / "run")
     assert again.code == 2 and "holds another sweep: config.grid.field.beta" in again.err
     assert cli("simulate", single, "--out", tmp_path / "run").code == 2
 
