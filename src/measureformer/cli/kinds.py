@@ -87,7 +87,7 @@ def _simulate_front(tables: Tables, times: np.ndarray) -> dict[str, np.ndarray]:
     if not plain or field.perceptron or config.measure.file or config.measure.n < 2:
         return {}
     delta = float(1 - np.cos(config.output.angle))
-    return {"theory, orthogonal tokens": np.asarray(gamma_curve(times, config.measure.n, delta=delta))}
+    return {"d = ∞, orthogonal tokens": np.asarray(gamma_curve(times, config.measure.n, delta=delta))}
 
 
 SIMULATE = Kind(
@@ -225,11 +225,11 @@ def _phase_diagram_front(tables: Tables, times: np.ndarray) -> dict[str, np.ndar
 
     config = validated(PhaseDiagramConfig, tables, "")
     n, step, delta = config.measure.n, config.flow.step, config.flow.delta
-    coarse = np.linspace(0, len(times) - 1, min(len(times), 12)).round().astype(int)
+    coarse = np.linspace(0, len(times) - 1, min(len(times), 20)).round().astype(int)
     layers = np.array([discrete_front(float(t), n, step, delta=delta) if t >= step else np.nan for t in times[coarse]])
     return {
-        "theory, flow": np.asarray(gamma_curve(times, n, delta=delta)),
-        f"theory, steps of {step:g}": np.interp(times, times[coarse], layers),
+        "d = ∞, flow": np.asarray(gamma_curve(times, n, delta=delta)),
+        f"d = ∞, steps of {step:g}": np.interp(times, times[coarse], layers),
     }
 
 
