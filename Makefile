@@ -105,7 +105,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 
 lock:
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it (pip install uv), or name it: make lock UV=/path/to/uv' >&2; exit 1; }
-	$(COMPILE) --group dev --extra export --extra train --output-file requirements/dev.txt
+	$(COMPILE) --group dev --extra export --extra train --extra data --extra cluster --output-file requirements/dev.txt
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/core.txt
 
 clean:

@@ -22,7 +22,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 # Packages that belong to one part of the house, and packages that are imported inside functions because they are heavy or rarely needed.
 AT_HOME = {"typer": "cli", "click": "cli", "rich": "cli", "pydantic": "cli", "plotly": "report", "matplotlib": "report"}
-INSIDE_FUNCTIONS = {"matplotlib", "plotly", "ot", "scipy", "pyarrow", "onnx", "onnxruntime"}
+INSIDE_FUNCTIONS = {"matplotlib", "plotly", "ot", "scipy", "pyarrow", "onnx", "onnxruntime", "zarr", "xarray", "dask", "distributed"}
 NEVER = {"torch"}
 
 

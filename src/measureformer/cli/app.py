@@ -207,6 +207,33 @@ def gaussian(
 
 
 @app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run, with tables grid and random: what to vary.")],
+    out: Out,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask scheduler, whose workers run the jobs.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="K", min=1, help="Processes, by default one a core; with --scheduler: wait for so many."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of sweep.seed, of the random ensembles.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run the jobs again that failed.")] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Run a configuration for many values of its parameters; killed at any moment, the same command goes on.
+
+    Example: measureformer sweep config.toml --out diagram --workers 2
+    """
+    with exit_codes():
+        from .sweep import run_sweep
+
+        result = run_sweep(config, out, scheduler=scheduler, workers=workers, seed=seed, retry=retry, force=force, as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
 def laws(as_json: Json = False) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 

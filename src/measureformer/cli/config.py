@@ -162,9 +162,9 @@ def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
 
 
 def _keys(model: Any, path: tuple[int | str, ...]) -> list[str]:
+    """The keys of a table, or of the model itself; a table that may be missing is a union with None."""
     table = model.model_fields[str(path[0])].annotation if path else model
-    # a table that may be absent is annotated as Table | None
-    return list(next(kind for kind in (*get_args(table), table) if hasattr(kind, "model_fields")).model_fields)
+    return list(next(part for part in (table, *get_args(table)) if hasattr(part, "model_fields")).model_fields)
 
 
 def _measures(table: MeasureTable, path: str, geometry: str, origin: str, folder: Path) -> dict[int | str, Empirical]:

@@ -55,21 +55,24 @@ def exit_codes() -> Iterator[None]:
 
 @contextmanager
 def stages(quiet: bool = False):
-    """A progress bar on stderr; yields ``stage(what, done, total)``, to be called whenever there is news (total 0: not known)."""
+    """A progress bar on stderr; yields ``stage(what, done, total, note)``, to be called whenever there is news (total 0: not known)."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (
+        *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         current: dict[str, TaskID] = {}
 
-        def stage(what: str, done: int = 0, total: int = 0) -> None:
+        def stage(what: str, done: int = 0, total: int = 0, note: str = "") -> None:
             if getattr(signal.getsignal(signal.SIGINT), "pressed", False):
                 raise KeyboardInterrupt
             if what not in current:
                 for task in current.values():
                     progress.remove_task(task)
                 current.clear()
-                current[what] = progress.add_task(what, total=total or None)
-            progress.update(current[what], completed=done, total=total or None)
+                current[what] = progress.add_task(what, total=total or None, note=note)
+            progress.update(current[what], completed=done, total=total or None, note=note)
 
         yield stage
 

@@ -39,8 +39,8 @@ def through_layers(
     Raises:
         InputError: a layer is unstable; the message has the largest stable step.
     """
-    depth = max(1, round(horizon / float(scheme.eta)))
-    kept = np.unique(np.linspace(0, depth, min(saves, depth) + 1).round().astype(int))
+    kept = kept_layers(horizon, float(scheme.eta), saves)
+    depth = int(kept[-1])
     points = [run_layers(law, scheme, mu, depth, mask=mask, largest_step=largest_step)[kept] for mu in measures]
     times = float(scheme.eta) * kept
     values = [[energy(normalize(x), np.asarray(mu.weights)) for x in path] for mu, path in zip(measures, points, strict=True)]
@@ -57,3 +57,9 @@ def through_layers(
         drift=0.0,
         quantities={"energy": np.array(values)},
     )
+
+
+def kept_layers(horizon: float, eta: float, saves: int) -> np.ndarray:
+    """After which layers a state is kept: 0, the last one, round(T / eta), and about ``saves`` - 1 between them."""
+    depth = max(1, round(horizon / eta))
+    return np.unique(np.linspace(0, depth, min(saves, depth) + 1).round().astype(int))
