@@ -2,6 +2,9 @@
 
 from .blackbox import MeasureMap as MeasureMap
 from .blackbox import measure_map as measure_map
+from .classify import Classification as Classification
+from .classify import Verdict as Verdict
+from .classify import classify as classify
 from .constants import Lipschitz as Lipschitz
 from .constants import attention_constants as attention_constants
 from .constants import depth_error as depth_error
@@ -9,8 +12,12 @@ from .constants import dobrushin as dobrushin
 from .constants import flow_constants as flow_constants
 from .constants import observed_constants as observed_constants
 from .constants import velocity_error as velocity_error
+from .defect import Defect as Defect
+from .defect import support_defect as support_defect
 from .derivative import Derivative as Derivative
 from .derivative import derivative as derivative
+from .domain import Ball as Ball
+from .domain import UnitSphere as UnitSphere
 from .maps import InContextMap as InContextMap
 from .maps import flow_map as flow_map
 from .maps import identity as identity

@@ -99,6 +99,8 @@ def read_tags(image: Image, a: Float[np.ndarray, " n"], tags: Float[np.ndarray, 
     First the atoms that are lighter than every old one: their mass must be a sum of tags. Then, for tags that are missing, the others: their
     mass minus the nearest sum of old masses must be a sum of missing tags.
     """
+    if len(image.points) == 1:  # all mass is there
+        return np.repeat(image.points, len(tags), axis=0), np.ones(len(tags), bool)
     total = 1 + tags.sum()
     b = image.weights * total
     places, joined = np.full((len(tags), image.points.shape[1]), np.nan), np.zeros(len(tags), bool)
