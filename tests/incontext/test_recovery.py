@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from incontext_samples import network, random_measure
 from measureformer import Empirical
 from measureformer.errors import InputError
-from measureformer.fields import SCHEMES, L2, MultiHead, ParticleField, Softmax, run_layers
+from measureformer.fields import L2, SCHEMES, MultiHead, ParticleField, Softmax, run_layers
 from measureformer.geometry import normalize
 from measureformer.incontext import (
     InContextMap,
@@ -104,9 +104,7 @@ def test_three_ways_agree():
     X, x = rng.uniform(-1, 1, size=(5, 2)), np.array([0.3, -0.6])
     mu = Empirical(X)
     truth = G(mu, x[None])[0]
-    errors = [
-        abs(recover_by_copies(lambda tokens: G.push(Empirical(tokens)).points, X, x, copies=k) - truth).max() for k in (1, 4, 16, 64)
-    ]
+    errors = [abs(recover_by_copies(lambda tokens: G.push(Empirical(tokens)).points, X, x, copies=k) - truth).max() for k in (1, 4, 16, 64)]
     assert errors[-1] < 1e-3 and np.log(errors[1] / errors[-1]) / np.log(16) > 1.7  # extrapolated: of second order
 
     def integrate(nu, psi):
@@ -116,7 +114,9 @@ def test_three_ways_agree():
     old = G.push(mu).points
     for eps, allowed in ((1e-5, 1e-4), (1e-7, 1e-6)):
         assert abs(recover_weakly(integrate, mu, x, old, eps=eps) - truth).max() <= allowed
-    unfrozen = ((1 + 1e-5) * integrate(Empirical(np.vstack([X, x]), np.append(mu.weights, 1e-5)), lambda y: y) - integrate(mu, lambda y: y)) / 1e-5
+    unfrozen = (
+        (1 + 1e-5) * integrate(Empirical(np.vstack([X, x]), np.append(mu.weights, 1e-5)), lambda y: y) - integrate(mu, lambda y: y)
+    ) / 1e-5
     assert abs(unfrozen - truth).max() > 1e-2
     with pytest.raises(InputError, match="from an old atom"):
         recover_weakly(integrate, mu, X[0], old)
@@ -154,9 +154,7 @@ def test_the_derivative_of_one_head_against_its_formula():
     moved = np.exp((y @ Q.T) @ (K @ x))[:, None] * (V @ x - A(mu, y)) / Z[:, None]
     image = A(mu, y)
     gradient = np.stack([np.cos(image[:, 0]) * image[:, 1], np.sin(image[:, 0])], 1)  # of sin(u) v
-    found = derivative(
-        A, Empirical(jnp.asarray(y), jnp.asarray(mu.weights)), jnp.asarray(x), lambda z: jnp.sin(z[:, 0]) * z[:, 1]
-    )
+    found = derivative(A, Empirical(jnp.asarray(y), jnp.asarray(mu.weights)), jnp.asarray(x), lambda z: jnp.sin(z[:, 0]) * z[:, 1])
     assert float(found.moved) == pytest.approx(float(mu.weights @ (gradient * moved).sum(1)), rel=1e-11)
 
 

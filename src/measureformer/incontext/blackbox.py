@@ -71,11 +71,15 @@ class MeasureMap:
             raise InputError(f"the function returned {type(found).__name__}; it must return a pair: points (m, k) and weights (m,)")
         y, b = (_numbers(part, name) for part, name in zip(found, ("points", "weights"), strict=True))
         if y.ndim != 2 or b.shape != y.shape[:1] or not y.size:
-            raise InputError(f"the function returned points of shape {y.shape} and weights of shape {b.shape}; they must be (m, k) and (m,)")
+            raise InputError(
+                f"the function returned points of shape {y.shape} and weights of shape {b.shape}; they must be (m, k) and (m,)"
+            )
         if not (np.isfinite(y).all() and np.isfinite(b).all()):
             raise Undefined(f"the function returned numbers that are not finite at points {_shown(points)} with weights {_shown(weights)}")
         if b.min() < 0 or abs(float(b.astype(float).sum()) - 1) > 1e-5:
-            raise InputError(f"the weights returned sum to {float(b.sum()):.9g}, the smallest is {float(b.min()):.3g}; they must be >= 0 and sum to 1")
+            raise InputError(
+                f"the weights returned sum to {float(b.sum()):.9g}, the smallest is {float(b.min()):.3g}; they must be >= 0 and sum to 1"
+            )
         return y, b
 
 

@@ -27,9 +27,7 @@ class Lipschitz:
         return Lipschitz(self.in_x + other.in_x, self.in_mu + other.in_mu, self.size + other.size)
 
 
-def attention_constants(
-    B: Float[Array, "d d"], V: Float[Array, "k d"], *, radius: float = 1.0, on_sphere: bool = False
-) -> Lipschitz:
+def attention_constants(B: Float[Array, "d d"], V: Float[Array, "k d"], *, radius: float = 1.0, on_sphere: bool = False) -> Lipschitz:
     r"""Constants of softmax attention $A(\mu, x)$ with scores <B x, y> on the ball of radius R, b = |B|, v = |V| (spectral norms):
 
     $$ |D_x A| = |V \mathrm{Cov}\, B| \le v b R^2, \qquad |A(\mu,x) - A(\nu,x)| \le v (1 + 2 b R^2) e^{2 b R^2}\, W_1(\mu, \nu), \qquad |A| \le v R. $$

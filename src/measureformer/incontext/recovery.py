@@ -80,7 +80,9 @@ def recovered_map(f: MeasureMap, *, eps: float = 1e-10) -> Callable[[Empirical, 
         mu, x = Empirical(np.asarray(mu.points), np.asarray(mu.weights)), np.asarray(x)
         values = np.concatenate([_tagged(f, mu, row[None], eps)[0] for row in x])
         if not np.isfinite(values).all():
-            raise InputError(f"the mass put at {x[int(np.argmin(np.isfinite(values).all(axis=1)))]} is not found again: the map splits or loses it")
+            raise InputError(
+                f"the mass put at {x[int(np.argmin(np.isfinite(values).all(axis=1)))]} is not found again: the map splits or loses it"
+            )
         return values
 
     return at
@@ -185,5 +187,7 @@ def recover_weakly(
     value = ((1 + eps) * np.asarray(integrate(heavier, frozen)) - np.asarray(integrate(mu, frozen))) / eps
     nearest = float(np.linalg.norm(old - value, axis=1).min())
     if nearest < radius:
-        raise InputError(f"G(mu, x) seems to be {nearest:.3g} from an old atom, within radius = {radius:.3g}; use recover, or a smaller radius")
+        raise InputError(
+            f"G(mu, x) seems to be {nearest:.3g} from an old atom, within radius = {radius:.3g}; use recover, or a smaller radius"
+        )
     return value

@@ -12,7 +12,6 @@ from .masses import digits, doubling_masses
 from .recovery import read_tags
 from .witness import Watched, Witness
 
-
 _SHOWN = 3  # failures whose defects are computed
 
 

@@ -27,6 +27,7 @@ from .refine import refine as fewer_segments
 from .task import Pair, make_task, refuse_unfit
 
 SIMULATION_FILE = "summary.json"  # what a directory of `simulate` holds
+VERDICT_FILE = "verdict.json"  # what a directory of `check` holds
 STRATEGIES = ("auto", "compact", "cells", "paper")
 # So many atoms in all are matched singly, and exactly, if there are as many target atoms.
 _FEW_ATOMS = 1000
@@ -239,7 +240,7 @@ def check_free(directory: str | Path, *, force: bool) -> None:
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"{there} is a file; give --out a directory")
-    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE)) and not force:
+    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE, VERDICT_FILE)) and not force:
         raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
 
 
@@ -248,7 +249,7 @@ def claim(directory: str | Path, *, force: bool) -> Path:
     check_free(directory, force=force)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (certificates.FILE, SIMULATION_FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
+    for name in (certificates.FILE, SIMULATION_FILE, VERDICT_FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
         (directory / name).unlink(missing_ok=True)
     return directory
 
