@@ -14,6 +14,10 @@ from .constants import observed_constants as observed_constants
 from .constants import velocity_error as velocity_error
 from .defect import Defect as Defect
 from .defect import support_defect as support_defect
+from .depth import DepthStudy as DepthStudy
+from .depth import depth_study as depth_study
+from .depth import random_network as random_network
+from .depth import residual_network as residual_network
 from .derivative import Derivative as Derivative
 from .derivative import derivative as derivative
 from .domain import Ball as Ball

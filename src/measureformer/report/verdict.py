@@ -70,10 +70,12 @@ def _clouds(title: str, clouds: list[dict], marks: list | None, name: str) -> Pa
 
 
 def _moduli(moduli: list[dict], title: str) -> Panel:
-    """The highest curves at the smallest scale, on logarithmic axes."""
+    """The highest curve of each family, on logarithmic axes."""
     series = []
-    ordered = sorted(moduli, key=lambda m: -m["omega"][-1])[:_MOST_CURVES]
-    for color, m in enumerate(ordered):
+    highest: dict[str, dict] = {}
+    for m in sorted(moduli, key=lambda m: -m["omega"][-1]):
+        highest.setdefault(m["family"], m)
+    for color, m in enumerate(list(highest.values())[:_MOST_CURVES]):
         delta, omega = np.asarray(m["delta"], float), np.asarray(m["omega"], float)
         seen = (omega > 0) & (delta > 1e-60)
         if seen.any():
