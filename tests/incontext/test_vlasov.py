@@ -92,19 +92,16 @@ def test_semigroup_inverse_and_time():
 
 
 def test_motsch_tadmor_is_one_head():
-    """On tokens (x, w, |x|^2) with s = (<x, y> - |y|^2/2) / sigma^2, against the sum as it is written."""
+    """On tokens (x, w, |x|^2, 1) with s = (<x, y> - |y|^2/2) / sigma^2, against the sum as it is written."""
     mu, _ = clouds(3, d=4)
     sigma, x, w = 0.8, mu.points[:, :2], mu.points[:, 2:]
     phi = np.exp(-((x[:, None] - x[None]) ** 2).sum(2) / (2 * sigma**2)) * mu.weights
     direct = (phi[:, :, None] * (w[None] - w[:, None])).sum(1) / phi.sum(1, keepdims=True)
-    tokens = np.concatenate([x, w, (x**2).sum(1, keepdims=True)], 1)
-    Q = np.concatenate([np.eye(2, 5), np.zeros((1, 5))]) / sigma
-    K = np.concatenate([np.eye(2, 5), -0.5 * np.eye(5)[4:]]) / sigma
-    ones = np.concatenate([tokens, np.ones((5, 1))], 1)
-    Q = np.concatenate([np.concatenate([Q, np.zeros((3, 1))], 1)[:2], np.eye(6)[5:] / sigma])
-    K = np.concatenate([K, np.zeros((3, 1))], 1)
-    head = layer_map(Softmax(1.0, Q, K, np.eye(6)[2:4]), residual=False)
-    np.testing.assert_allclose(head.push(Empirical(ones, mu.weights)).points - w, direct, atol=1e-12)
+    tokens = np.concatenate([x, w, (x**2).sum(1, keepdims=True), np.ones((5, 1))], 1)
+    rows = np.eye(6)
+    Q, K = rows[[0, 1, 5]] / sigma, np.stack([rows[0], rows[1], -0.5 * rows[4]]) / sigma
+    head = layer_map(Softmax(1.0, Q, K, rows[2:4]), residual=False)
+    np.testing.assert_allclose(head.push(Empirical(tokens, mu.weights)).points - w, direct, atol=1e-12)
     law = kernels.MotschTadmor(sigma)
     np.testing.assert_allclose(law(mu.points, mu.points, mu.weights), direct, atol=1e-12)
 

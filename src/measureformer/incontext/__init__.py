@@ -1,10 +1,22 @@
 """In-context maps: is this map of measures a Transformer? Recover it, compose it, approximate it."""
 
+from .algebra import OneHead as OneHead
+from .algebra import Products as Products
+from .algebra import random_products as random_products
+from .approximate import Errors as Errors
+from .approximate import Matching as Matching
+from .approximate import errors_of as errors_of
+from .approximate import fit_products as fit_products
+from .approximate import match_velocity as match_velocity
 from .blackbox import MeasureMap as MeasureMap
 from .blackbox import measure_map as measure_map
 from .classify import Classification as Classification
 from .classify import Verdict as Verdict
 from .classify import classify as classify
+from .compiler import Compiled as Compiled
+from .compiler import compile_products as compile_products
+from .compiler import gate_error as gate_error
+from .compiler import largest_factor as largest_factor
 from .constants import Lipschitz as Lipschitz
 from .constants import attention_constants as attention_constants
 from .constants import depth_error as depth_error

@@ -53,7 +53,26 @@ class InContextMap(eqx.Module):
         return mu.moved(self(mu, mu.points))
 
     def __rshift__(self, after: "InContextMap") -> "InContextMap":
-        return InContextMap(lambda mu, x: after(self.push(mu), self(mu, x)), f"{self.name} >> {after.name}")
+        stages = (*_stages(self), *_stages(after))
+        return InContextMap(_Chain(stages), " >> ".join(stage.name for stage in stages))
+
+
+class _Chain(eqx.Module):
+    """Maps in turn, each once, at the atoms and the other points together: deep compositions cost no more than their layers."""
+
+    stages: tuple[InContextMap, ...]
+
+    def __call__(self, mu, x):
+        n, alone = mu.size, x is mu.points
+        z = x if alone else namespace(mu.points, x).concatenate([mu.points, x])
+        for stage in self.stages:
+            z = stage(mu, z)
+            mu = mu.moved(z if alone else z[:n])
+        return z if alone else z[n:]
+
+
+def _stages(G: InContextMap) -> tuple[InContextMap, ...]:
+    return G.at.stages if isinstance(G.at, _Chain) else (G,)
 
 
 def identity() -> InContextMap:
