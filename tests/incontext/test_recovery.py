@@ -39,6 +39,21 @@ def test_composition_is_associative_and_pushes_in_turn(seed):
     np.testing.assert_allclose((identity() >> F >> identity())(mu, x), F(mu, x), rtol=0, atol=0)
 
 
+def test_a_deep_composition_runs_each_layer_once():
+    calls = []
+
+    def layer(mu, x):
+        calls.append(len(x))
+        return x + 0.1 * mu.mean()
+
+    whole = identity()
+    for _ in range(30):
+        whole = whole >> InContextMap(layer)
+    mu = Empirical(np.array([[1.0], [3.0]]))
+    np.testing.assert_allclose(whole(mu, np.array([[0.0]])), 2 * 1.1**30 - 2, rtol=1e-13)
+    assert calls == [3] * 30
+
+
 @settings(max_examples=8)
 @given(seed=seeds())
 def test_insertion_of_mass_into_attention(seed):

@@ -9,12 +9,14 @@ from measureformer.fields import Neurons, ParticleField, Scaled, Softmax
 from measureformer.geometry import Euclidean, Sphere
 from measureformer.incontext import (
     attention_constants,
+    closed,
     depth_error,
     depth_study,
     derivative,
     dobrushin,
     flow_constants,
     flow_map,
+    kernels,
     layer_map,
     measure_map,
     observed_constants,
@@ -23,7 +25,6 @@ from measureformer.incontext import (
     residual_network,
     velocity_error,
 )
-from measureformer.incontext import closed, kernels
 from measureformer.incontext.euclidean import w1
 
 R = Euclidean()

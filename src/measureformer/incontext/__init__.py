@@ -34,6 +34,9 @@ from .derivative import Derivative as Derivative
 from .derivative import derivative as derivative
 from .domain import Ball as Ball
 from .domain import UnitSphere as UnitSphere
+from .fit import Fitted as Fitted
+from .fit import by_length as by_length
+from .fit import fit_network as fit_network
 from .maps import InContextMap as InContextMap
 from .maps import flow_map as flow_map
 from .maps import identity as identity

@@ -14,7 +14,8 @@ from .maps import InContextMap
 class OneHead(eqx.Module):
     r"""d' one-head functions side by side, one for each output:
 
-    $$ \gamma(\mu, x) = u_x + v \frac{\int e^{c\, u_x u_y} u_y \, \mu(dy)}{\int e^{c\, u_x u_y} \, \mu(dy)}, \qquad u_x = \langle a, x \rangle + b. $$
+    $$ \gamma(\mu, x) = u_x + v \frac{\int e^{c\, u_x u_y} u_y \, \mu(dy)}{\int e^{c\, u_x u_y} \, \mu(dy)},
+       \qquad u_x = \langle a, x \rangle + b. $$
 
     Args:
         a: shape (k, d).

@@ -62,7 +62,7 @@ class Matching:
     delta: float
 
     def certificate(self, constants: Lipschitz, horizon: float, layers: int) -> float:
-        r"""$\delta (e^{\Lambda T} - 1)/\Lambda + \tfrac{C h}{2}(e^{\Lambda T} - 1)/\Lambda$: the error of so many residual layers of the field.
+        r"""$\delta (e^{\Lambda T} - 1)/\Lambda + \tfrac{C h}{2}(e^{\Lambda T} - 1)/\Lambda$: the error of that many layers.
 
         It holds where delta, which was measured at finitely many points, bounds the error of the velocity.
 

@@ -32,14 +32,16 @@ class Verdict(StrEnum):
 
 
 _SAYS = {
-    Verdict.REPRESENTABLE: "No test found a reason why f should not be mu -> G(mu, .)_# mu with a continuous G. This is evidence, not a proof.",
-    Verdict.NOT_SUPPORT_PRESERVING: "f is no push-forward mu -> G(mu, .)_# mu, with any G: an atom does not go whole to one place. The witness proves it.",
-    Verdict.DISCONTINUOUS: "f is not continuous for weak convergence: measures that cannot be told apart have images that can. The witness proves "
-    "that no modulus of continuity is below the one shown.",
-    Verdict.NO_REGULAR_PART: "f is continuous and keeps supports as far as was seen, but the place of a light atom has no limit as its mass "
-    "vanishes: there is no continuous G. The witness proves that the place still moves at the masses shown.",
-    Verdict.NOT_UNIFORMLY_CONTINUOUS: "f is continuous and keeps supports as far as was seen, and light atoms have limits G(mu, x), but these "
-    "jump between measures that come together: there is no continuous G. The witness proves that G varies so much at the distance shown.",
+    Verdict.REPRESENTABLE: "No test found a reason why f should not be mu -> G(mu, .)_# mu with a continuous G. "
+    "This is evidence, not a proof.",
+    Verdict.NOT_SUPPORT_PRESERVING: "f is no push-forward mu -> G(mu, .)_# mu, with any G: an atom does not go whole to "
+    "one place. The witness proves it.",
+    Verdict.DISCONTINUOUS: "f is not continuous for weak convergence: measures that cannot be told apart have images that can. "
+    "The witness proves that no modulus of continuity is below the one shown.",
+    Verdict.NO_REGULAR_PART: "f is continuous and keeps supports as far as was seen, but the place of a light atom has no limit as its "
+    "mass vanishes: there is no continuous G. The witness proves that the place still moves at the masses shown.",
+    Verdict.NOT_UNIFORMLY_CONTINUOUS: "f is continuous and keeps supports as far as was seen, and light atoms have limits G(mu, x), but "
+    "these jump between measures that come together: there is no continuous G. The witness proves that G varies so much at the distance shown.",
 }  # fmt: skip
 
 
@@ -109,9 +111,9 @@ def classify(
 ) -> Classification:
     r"""Decide, as far as finitely many calls can, whether $f(\mu) = G(\mu, \cdot)_\# \mu$ with a continuous in-context map G.
 
-    By the theorem this holds if and only if f keeps supports and the regular part of its derivative exists and is uniformly continuous; the
-    regular part then is G. Stages: supports (``support_test``), continuity of f, limits of light atoms, continuity of these limits. The first
-    that fails gives the verdict, and its worst witness is kept.
+    By the theorem this holds if and only if f keeps supports and the regular part of its derivative exists and is uniformly
+    continuous; the regular part then is G. Stages: supports (``support_test``), continuity of f, limits of light atoms,
+    continuity of these limits. The first that fails gives the verdict, and its worst witness is kept.
 
     Args:
         f: the map, as ``function(points, weights) -> (points, weights)`` or an in-context map.
@@ -121,7 +123,8 @@ def classify(
         progress: told the stage.
 
     Raises:
-        InputError: rounds < 1; the function returns something else than a measure; or it is not defined at some measures and no other failure was found.
+        InputError: rounds < 1; the function returns something else than a measure; or it is not defined at some
+            measures and no other failure was found.
 
     References:
         Furuya, de Hoop, Lassas, arXiv:2509.25611, main characterisation.
@@ -177,7 +180,7 @@ def _worst(moduli: Sequence[Modulus], floor: float) -> Modulus | None:
 
 
 def _samples(f: MeasureMap, domain, rng, rounds: int) -> tuple[float, list[dict[str, Any]], Witness]:
-    """G at random measures, on the support and off it; and how far f(mu) is from G(mu, .)_# mu, tested with coordinates and their squares."""
+    """G at random measures, on the support and off it; and how far f(mu) is from G(mu, .)_# mu in first and second moments."""
     worst, rows, shown = 0.0, [], None
     for _ in range(rounds):
         mu = Empirical(domain.sample(rng, 4), np.array([0.13, 0.22, 0.28, 0.37]))

@@ -49,9 +49,7 @@ def harmonic_flow(omega: float, t: float) -> InContextMap:
 
     def at(mu, z):
         (mx, mw), (x, w) = np.split(mu.mean(), 2), np.split(z, 2, axis=1)
-        return namespace(z).concatenate(
-            [mx + t * mw + c * (x - mx) + s / omega * (w - mw), mw - omega * s * (x - mx) + c * (w - mw)], 1
-        )
+        return namespace(z).concatenate([mx + t * mw + c * (x - mx) + s / omega * (w - mw), mw - omega * s * (x - mx) + c * (w - mw)], 1)
 
     return InContextMap(at, "harmonic flow")
 

@@ -128,8 +128,8 @@ def compile_products(products: Products, d: int, *, squarings: int | None = None
 
 
 def relu_square(x: Float[Array, "*shape"], levels: int) -> Float[Array, "*shape"]:
-    r"""x^2 for |x| <= 1 by ReLU alone: $|x| - \sum_{m \le levels} g_m(|x|)/4^m$ with the sawtooth $g_m$ of 2^{m-1} teeth; it interpolates the
-    square at multiples of 2^-levels, so it errs by at most $4^{-levels - 1}$."""
+    r"""x^2 for |x| <= 1 by ReLU alone: $|x| - \sum_{m \le levels} g_m(|x|)/4^m$ with the sawtooth $g_m$ of 2^{m-1} teeth; it
+    interpolates the square at multiples of 2^-levels, so it errs by at most $4^{-levels - 1}$."""
     xp = namespace(x)
 
     def relu(y):

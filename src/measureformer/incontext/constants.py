@@ -1,4 +1,4 @@
-"""What is known beforehand: Lipschitz constants of attention, the estimates of Dobrushin, and the price of depth and of a wrong velocity."""
+"""What is known beforehand: Lipschitz constants of attention, the estimates of Dobrushin, the price of depth and of a wrong velocity."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,8 @@ class Lipschitz:
 def attention_constants(B: Float[Array, "d d"], V: Float[Array, "k d"], *, radius: float = 1.0, on_sphere: bool = False) -> Lipschitz:
     r"""Constants of softmax attention $A(\mu, x)$ with scores <B x, y> on the ball of radius R, b = |B|, v = |V| (spectral norms):
 
-    $$ |D_x A| = |V \mathrm{Cov}\, B| \le v b R^2, \qquad |A(\mu,x) - A(\nu,x)| \le v (1 + 2 b R^2) e^{2 b R^2}\, W_1(\mu, \nu), \qquad |A| \le v R. $$
+    $$ |D_x A| = |V \mathrm{Cov}\, B| \le v b R^2, \qquad |A(\mu,x) - A(\nu,x)| \le v (1 + 2 b R^2) e^{2 b R^2}\, W_1(\mu, \nu),
+       \qquad |A| \le v R. $$
 
     The growth in R^2 is exponential, and no better bound has another order.
 
@@ -70,7 +71,7 @@ def velocity_error(delta: float, field: Lipschitz, horizon: float) -> float:
 
 
 def depth_error(field: Lipschitz, horizon: float, layers: int, *, drift: float = 0.0) -> float:
-    r"""$\tfrac{C h}{2} (e^{\Lambda T} - 1)/\Lambda$, h = T/L, $C = \text{drift} + \Lambda \sup|v|$: the distance of L residual layers from the flow.
+    r"""$\tfrac{C h}{2} (e^{\Lambda T} - 1)/\Lambda$, h = T/L, $C = \text{drift} + \Lambda \sup|v|$: the distance of L layers from the flow.
 
     Args:
         field: constants of v, with its ``size``.

@@ -31,8 +31,8 @@ class Defect:
 def support_defect(
     a: Float[np.ndarray, " n"], y: Float[np.ndarray, "m k"], b: Float[np.ndarray, " m"], *, p: int = 2, starts: int = 32, seed: int = 0
 ) -> Defect:
-    r"""$\Delta_p(a; \nu) = \min_{z_1 \ldots z_n} W_p(\sum_i a_i \delta_{z_i}, \nu)$, $\nu = \sum_k b_k \delta_{y_k}$: zero if and only if nu is a
-    push-forward of a measure with the masses a.
+    r"""$\Delta_p(a; \nu) = \min_{z_1 \ldots z_n} W_p(\sum_i a_i \delta_{z_i}, \nu)$, $\nu = \sum_k b_k \delta_{y_k}$: zero if and only if
+    nu is a push-forward of a measure with the masses a.
 
     One atom: the spread of nu round its mean (p = 2) or median (p = 1). Otherwise alternately an optimal coupling for fixed places and the
     best places for a fixed coupling, from all assignments of output to input atoms if they are few, else from random couplings.
@@ -66,7 +66,7 @@ def support_defect(
 
 
 def decoded(a: np.ndarray, b: np.ndarray, *, tolerance: float = 1e-12) -> np.ndarray | None:
-    """For each mass of a the mass of b that it is a part of, if all of b are sums of disjoint sets of a; None if they are not, or a is long.
+    """For each mass of a the mass of b that it is a part of, if all of b are sums of disjoint sets of a; None if they are not.
 
     A depth-first search over the subsets whose sums fit, the heaviest b first.
     """

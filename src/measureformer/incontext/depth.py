@@ -153,4 +153,3 @@ def depth_study(
         np.array(better),
         fitted_order(doubled, better) if len(doubled) > 1 else float("nan"),
     )
-

@@ -9,8 +9,8 @@ _LIGHT = 1e-15  # lighter atoms go to their nearest partner
 
 
 def w1(x: Float[np.ndarray, "n k"], a: Float[np.ndarray, " n"], y: Float[np.ndarray, "m k"], b: Float[np.ndarray, " m"]) -> float:
-    r"""$W_1(\mu, \nu)$ with the Euclidean distance. On the line $\int |F - G|$. In R^d by the network simplex; atoms lighter than 1e-15, about
-    which it knows nothing, are sent to the nearest heavy atom of the other measure, at an error of their mass times its diameter."""
+    r"""$W_1(\mu, \nu)$ with the Euclidean distance. On the line $\int |F - G|$. In R^d by the network simplex; atoms lighter than 1e-15,
+    about which it knows nothing, are sent to the nearest heavy atom of the other measure, at an error of their mass times its diameter."""
     a, b = a / a.sum(), b / b.sum()
     if x.shape[1] == 1:
         places = np.concatenate([x[:, 0], y[:, 0]])

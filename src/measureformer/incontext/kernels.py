@@ -74,10 +74,11 @@ class Consensus(eqx.Module):
 class MotschTadmor(eqx.Module):
     r"""Alignment with the mean velocity that x sees, normalised by what it sees:
 
-    $$ F(x, w) = \frac{\int \phi(|x - y|) (u - w) \, \mu(dy, du)}{\int \phi(|x - y|) \, \mu(dy, du)}, \qquad \phi(r) = e^{-r^2 / 2\sigma^2}. $$
+    $$ F(x, w) = \frac{\int \phi(|x - y|) (u - w) \, \mu(dy, du)}{\int \phi(|x - y|) \, \mu(dy, du)},
+       \qquad \phi(r) = e^{-r^2 / 2\sigma^2}. $$
 
-    One head of softmax attention with the scores $(\langle x, y \rangle - |y|^2/2)/\sigma^2$ (the term |x|^2 cancels) on tokens (x, w, |x|^2),
-    and the linear field -w.
+    One head of softmax attention with the scores $(\langle x, y \rangle - |y|^2/2)/\sigma^2$ (the term |x|^2 cancels) on tokens
+    (x, w, |x|^2, 1), and the linear field -w.
 
     Args:
         sigma: range of sight.

@@ -41,7 +41,8 @@ class Recovery:
 def recover(f: MeasureMap, mu: Empirical, x: Float[np.ndarray, "q d"], *, eps: float = 1e-10, halve: bool = True) -> Recovery:
     r"""The regular part of the derivative of f, that is, G with $f = G(\mu, \cdot)_\# \mu$, by tagging masses:
 
-    $$ \mu_\varepsilon = \frac{\mu + \sum_j \varepsilon_j \delta_{x_j}}{1 + \sum_j \varepsilon_j}, \qquad \varepsilon_j = 2^j \varepsilon, $$
+    $$ \mu_\varepsilon = \frac{\mu + \sum_j \varepsilon_j \delta_{x_j}}{1 + \sum_j \varepsilon_j},
+       \qquad \varepsilon_j = 2^j \varepsilon, $$
     and G(mu, x_j) is the limit of the place in f(mu_eps) whose mass carries the tag eps_j. Nothing is subtracted, so eps may be tiny; the
     error is about the modulus of continuity of G at sum_j eps_j times the diameter. A grain that lands on an old atom is found by the
     subset of old masses that it comes with (up to 16 old atoms).
@@ -98,8 +99,8 @@ def _tagged(f: MeasureMap, mu: Empirical, x: np.ndarray, eps: float) -> tuple[np
 def read_tags(image: Image, a: Float[np.ndarray, " n"], tags: Float[np.ndarray, " q"]) -> tuple[np.ndarray, np.ndarray]:
     """Where grains of masses tags/(1 + sum) went, given the old masses a: places (q, k), NaN if not found, and whether each is shared.
 
-    First the atoms that are lighter than every old one: their mass must be a sum of tags. Then, for tags that are missing, the others: their
-    mass minus the nearest sum of old masses must be a sum of missing tags.
+    First the atoms that are lighter than every old one: their mass must be a sum of tags. Then, for tags that are missing, the others:
+    their mass minus the nearest sum of old masses must be a sum of missing tags.
     """
     if len(image.points) == 1:  # all mass is there
         return np.repeat(image.points, len(tags), axis=0), np.ones(len(tags), bool)
@@ -157,8 +158,10 @@ def recover_weakly(
     eps: float = 1e-5,
     radius: float | None = None,
 ) -> Float[np.ndarray, " k"]:
-    r"""G(mu, x) from integrals alone, $G_k \approx [(1+\varepsilon) \langle f(\mu_\varepsilon), y_k^{(r)} \rangle - \langle f(\mu), y_k^{(r)} \rangle]
-    / \varepsilon$, where the coordinate y_k is frozen near the old atoms, so that their own motion (of order eps, like the new mass) is not seen.
+    r"""G(mu, x) from integrals alone:
+
+    $$ G_k \approx [(1+\varepsilon) \langle f(\mu_\varepsilon), y_k^{(r)} \rangle - \langle f(\mu), y_k^{(r)} \rangle] / \varepsilon, $$
+    where the coordinate y_k is frozen near the old atoms, so that their own motion (of order eps, like the new mass) is not seen.
 
     Args:
         integrate: (mu, psi) -> <f(mu), psi>; psi takes places (m, k) and returns (m, k), to be integrated column by column.
