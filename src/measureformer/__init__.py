@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from . import export as export
     from . import fields as fields
     from . import geometry as geometry
+    from . import incontext as incontext
     from . import transport as transport
     from .errors import ConditioningError as ConditioningError
     from .errors import InputError as InputError
@@ -72,12 +73,13 @@ _MODULES = (
     "fields",
     "flows",
     "geometry",
+    "incontext",
     "interpolation",
     "measures",
     "schedule",
     "transport",
 )
-__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "geometry", "transport"]  # noqa: PLE0604
+__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "geometry", "incontext", "transport"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -94,8 +94,8 @@ def test_regression_on_products_improves_with_their_number():
     """An in-context map that is no product: a smooth interaction for some time."""
     rng = np.random.default_rng(2)
     kernel = kernels.Interaction(lambda z, y: np.exp(-4 * (z - y) ** 2) * (y - z))
-    G = flow_map(ParticleField(kernel, Euclidean()), 1.0, steps=10)
-    train, test = labelled(G, rng, 60, 1), labelled(G, rng, 30, 1)
+    G = flow_map(ParticleField(kernel, Euclidean()), 1.0, steps=4)
+    train, test = labelled(G, rng, 50, 1), labelled(G, rng, 20, 1)
     features = random_products(rng, 60, 1, 1)
     found = [fit_products(Products(features.alpha[:m], features.factors[:m]), train) for m in (5, 60)]
     few, many = (errors_of(p.as_map(), test) for p in found)

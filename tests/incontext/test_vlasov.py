@@ -114,7 +114,7 @@ def test_estimates_hold():
     law = Softmax(1.0, B, None, V)
     known = attention_constants(B, V, radius=1.3)
     pairs = []
-    for _ in range(20):
+    for _ in range(8):
         x, y = rng.uniform(-0.6, 0.6, size=(2, 4, 2))
         a, b = rng.dirichlet(np.ones(4), 2)
         pairs.append((Empirical(x, a), Empirical(y, b), x, y, w1(x, a, y, b)))
@@ -133,28 +133,32 @@ def test_estimates_hold():
     assert (study.errors <= [depth_error(known, T, L) for L in (8, 16)]).all()
 
 
-def test_splittings_and_random_layers():
-    """Alternating layers: order 1; Strang: 2; independent random layers: 1/2."""
-    rng = np.random.default_rng(5)
+def test_splittings():
+    """Alternating layers: order 1; Strang: 2."""
     attention = ParticleField(Softmax(0.8, None, None, np.array([[0.2, 0.6], [-0.6, 0.1]])), R)
     smooth = ParticleField(kernels.Interaction(lambda z, y: np.sin(z[..., ::-1]) + 0 * y), R)
     both = ParticleField(lambda x, y, w, t, seen: attention.law(x, y, w, t) + smooth.law(x, y, w, t), R)
     (mu, x), T = clouds(6), 1.0
     exact = flow_map(both, T, rtol=1e-12, atol=1e-13)
     for splitting, order in (("sum", 1), ("alternate", 1), ("strang", 2)):
-        study = depth_study(lambda L, s=splitting: residual_network([attention, smooth], T, L, splitting=s), exact, [mu], x)
+        study = depth_study(lambda L, s=splitting: residual_network([attention, smooth], T, L, splitting=s), exact, [mu], x, (32, 64, 128))
         assert study.order == pytest.approx(order, abs=0.08), splitting
+    with pytest.raises(InputError, match="splitting"):
+        residual_network(attention, T, 4, splitting="lie")
+
+
+@pytest.mark.slow
+def test_independent_random_layers_have_order_one_half():
+    rng, (mu, x), T = np.random.default_rng(5), clouds(6), 1.0
     V = np.array([[0.2, 0.6], [-0.6, 0.1]])
 
     def draw(rng):
         return ParticleField(Softmax(0.8, None, None, V + 0.5 * rng.normal(size=(2, 2))), R)
 
-    depths, limit = (16, 64, 256), flow_map(attention, T)
+    depths, limit = (16, 64, 256), flow_map(ParticleField(Softmax(0.8, None, None, V), R), T)
     errors = [np.sqrt(np.mean([np.square(random_network(draw, T, L, rng)(mu, x) - limit(mu, x)).sum() for _ in range(24)])) for L in depths]
     slope = np.log(errors[0] / errors[-1]) / np.log(depths[-1] / depths[0])
     assert 0.35 < slope < 0.65
-    with pytest.raises(InputError, match="splitting"):
-        residual_network(attention, T, 4, splitting="lie")
 
 
 def test_the_regular_part_of_a_flow_is_its_probe():

@@ -39,9 +39,11 @@ _SAYS = {
     Verdict.DISCONTINUOUS: "f is not continuous for weak convergence: measures that cannot be told apart have images that can. "
     "The witness proves that no modulus of continuity is below the one shown.",
     Verdict.NO_REGULAR_PART: "f is continuous and keeps supports as far as was seen, but the place of a light atom has no limit as its "
-    "mass vanishes: there is no continuous G. The witness proves that the place still moves at the masses shown.",
+    "mass vanishes: there is no continuous G. "
+    "The witness proves that the place still moves at the masses shown.",
     Verdict.NOT_UNIFORMLY_CONTINUOUS: "f is continuous and keeps supports as far as was seen, and light atoms have limits G(mu, x), but "
-    "these jump between measures that come together: there is no continuous G. The witness proves that G varies so much at the distance shown.",
+    "these jump between measures that come together: there is no continuous G. "
+    "The witness proves that G varies so much at the distance shown.",
 }  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def jump(f: Watched, domain: Ball | UnitSphere, rng: np.random.Generator, floor:
     if len(keep) < 4:
         return None
     says = f"measures {delta[-1]:.2g} apart in W_1 have images {omega[-1]:.4g} apart"
-    witness = _pair(at(low), at(high), *ends, says, delta[-1], omega[-1])
+    witness = _pair(at(low), at(high), ends[0], ends[1], says, delta[-1], omega[-1])
     return Modulus("between two measures", np.array(delta)[keep], _envelope(np.array(omega)[keep]), witness)
 
 
@@ -98,7 +98,9 @@ def promoted(f: Watched, witness: Witness) -> Modulus | None:
         delta, omega = _distance(one, two), _apart(images[0], images[1])
         if best is None or omega > best.omega[-1]:
             says = f"measures {delta:.2g} apart in W_1 have images {omega:.4g} apart"
-            best = Modulus("mass where G jumps", np.full(2, delta), np.full(2, omega), _pair(one, two, *images, says, delta, omega))
+            best = Modulus(
+                "mass where G jumps", np.full(2, delta), np.full(2, omega), _pair(one, two, images[0], images[1], says, delta, omega)
+            )
     return best
 
 
@@ -187,7 +189,10 @@ def _grains(f: Watched, atoms: Atoms, queries: np.ndarray, grain: float) -> np.n
     return places
 
 
-def _apart(one: Image, two: Image) -> float:
+def _apart(one: Image | None, two: Image | None) -> float:
+    """W_1 of two images; 0 if one of them is not defined."""
+    if one is None or two is None:
+        return 0.0
     if one.points.shape[1] != two.points.shape[1]:
         return float("inf")
     return w1(one.points, one.weights, two.points, two.weights)

@@ -85,7 +85,7 @@ def fit_network(
         change, state = optimiser.update(slope, state)
         return optax.apply_updates(net, change), state, value
 
-    state, losses = optimiser.init(network), []
+    state, losses = optimiser.init(network), []  # type: ignore[arg-type]
     for _ in range(steps):
         network, state, value = step(network, state)
         losses.append(float(value))
