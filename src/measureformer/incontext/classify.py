@@ -60,7 +60,8 @@ class Classification:
         courses: the paths of light atoms, where this stage was reached.
         witness: the measures that show most.
         G: the recovered in-context map, if representable.
-        sum_check: W_1-type distance of f(mu) from G(mu, .)_# mu at random mu (NaN if not reached).
+        sum_check: largest difference of first and second moments of f(mu) and G(mu, .)_# mu at random mu (NaN if not reached).
+        samples: G at some points of random measures, ready for JSON.
         strict: no two atoms ever met.
         lipschitz_f, lipschitz_g: lower bounds of the Lipschitz constants.
         calls: of the function.

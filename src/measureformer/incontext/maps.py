@@ -10,7 +10,6 @@ from jaxtyping import Float
 from .._types import Array, namespace
 from ..errors import InputError
 from ..flows import flow, integrate_ode
-from ..geometry import normalize
 from ..measures import Empirical
 from ..schedule import Schedule
 
@@ -191,8 +190,3 @@ def _controlled(velocity, z, start, horizon, rtol, atol, retract):
         return sign * xp.concatenate([velocity(state[:, :d], state[0, d]), xp.ones_like(clock)], 1)
 
     return retract(integrate_ode(moved, xp.concatenate([z, clock], 1), abs(horizon), rtol=rtol, atol=atol).value[:, :d])
-
-
-def sphere_normalised(G: InContextMap) -> InContextMap:
-    """G, then back to the sphere: x <- G / |G|."""
-    return G >> pointwise(normalize)
