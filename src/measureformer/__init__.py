@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from . import fields as fields
     from . import gaussian as gaussian
     from . import geometry as geometry
+    from . import incontext as incontext
     from . import transport as transport
     from .errors import ConditioningError as ConditioningError
     from .errors import InputError as InputError
@@ -75,12 +76,14 @@ _MODULES = (
     "flows",
     "gaussian",
     "geometry",
+    "incontext",
     "interpolation",
     "measures",
     "schedule",
     "transport",
 )
-__all__ = [*_MODULE_OF, "data", "diagnostics", "dynamics", "experiments", "export", "fields", "gaussian", "geometry", "transport"]  # noqa: PLE0604
+_SHOWN = ("data", "diagnostics", "dynamics", "experiments", "export", "fields", "gaussian", "geometry", "incontext", "transport")
+__all__ = [*_MODULE_OF, *_SHOWN]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

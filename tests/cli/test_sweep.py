@@ -112,8 +112,8 @@ def test_a_sweep_of_gaussians(cli, tmp_path, in_process):
     with (tmp_path / "run" / "table.csv").open() as file:
         rows = {row["field.A"]: row for row in csv.DictReader(file)}
     up, down = rows["[[0.5]]"], rows["[[-0.5]]"]
-    assert up["status"] == "blow_up" and float(up["time"]) == pytest.approx(0.5, rel=1e-6)
-    assert down["status"] == "horizon" and float(down["largest"]) == pytest.approx(2 / 7, rel=1e-8)
+    assert up["outcome"] == "blow_up" and float(up["end"]) == pytest.approx(0.5, rel=1e-6)
+    assert down["outcome"] == "horizon" and float(down["largest"]) == pytest.approx(2 / 7, rel=1e-8)
 
 
 def test_interpolations(cli, tmp_path, in_process):

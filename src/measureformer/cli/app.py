@@ -234,6 +234,29 @@ def sweep(
 
 
 @app.command()
+def check(
+    function: Annotated[str, typer.Argument(metavar="MODULE:FUNCTION", help="function(points (n, d), weights (n,)) -> (points, weights).")],
+    out: Out,
+    dim: Annotated[int, typer.Option("--dim", metavar="D", help="Measures on the unit ball of R^D.")] = 1,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Random measures of each kind.")] = 2,
+    limit: Annotated[float, typer.Option("--time-limit", metavar="SECONDS", help="Give up after so long.")] = 300.0,
+    seed: Seed = 0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Is this map of measures a Transformer? Does it keep supports, is it continuous, and what is its in-context map?
+
+    Example: measureformer check mymaps:attention --dim 2 --out verdict
+    """
+    with exit_codes():
+        from .check import run_check
+
+        result = run_check(function, out, dim=dim, seed=seed, rounds=rounds, limit=limit, force=force, as_json=as_json)
+    if as_json:
+        show_json(result)
+
+
+@app.command()
 def laws(as_json: Json = False) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 

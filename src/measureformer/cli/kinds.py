@@ -101,14 +101,22 @@ SIMULATE = Kind(
 def _gaussian(tables: Tables, origin: str) -> dict[str, Any]:
     found = run_gaussian(gaussian_of(tables, origin)[1]).summary
     values = np.array([np.inf if value is None else value for value in found["eigenvalues"]])
-    own = {name: found[name] for name in ("status", "time", "rank", "steps")}
+    own = {name: found[name] for name in ("rank", "steps")}
     answer = (found["classification"] or {"answer": ""})["answer"]
-    return {**own, "answer": answer, "trace": values.sum(), "largest": values.max(), "smallest": values.min()}
+    return {
+        "outcome": found["status"],
+        "end": found["time"],
+        **own,
+        "answer": answer,
+        "variance": values.sum(),
+        "largest": values.max(),
+        "smallest": values.min(),
+    }
 
 
 def _gaussian_variables(tables: Tables) -> dict[str, Variable]:
-    forms = {"status": "text", "time": "number", "rank": "integer", "steps": "integer", "answer": "text"}
-    forms |= dict.fromkeys(("trace", "largest", "smallest"), "number")
+    forms = {"outcome": "text", "end": "number", "rank": "integer", "steps": "integer", "answer": "text"}
+    forms |= dict.fromkeys(("variance", "largest", "smallest"), "number")
     return {name: Variable(form) for name, form in forms.items()}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from .._files import write_whole
 from ..errors import InputError
 
-_MANIFEST = "manifest.json"
+_MANIFEST = "parameters.json"
 
 
 class Shelf:

@@ -30,6 +30,7 @@ from .task import Pair, make_task, refuse_unfit
 SIMULATION_FILE = "summary.json"  # what a directory of `simulate` holds
 UNFINISHED_FILE = "parts/manifest.json"  # and while it is not finished
 SWEEP_FILE = "sweep.json"  # what one of `sweep` holds
+VERDICT_FILE = "verdict.json"  # what a directory of `check` holds
 STRATEGIES = ("auto", "compact", "cells", "paper")
 # So many atoms in all are matched singly, and exactly, if there are as many target atoms.
 _FEW_ATOMS = 1000
@@ -242,7 +243,8 @@ def check_free(directory: str | Path, *, force: bool) -> None:
     there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"{there} is a file; give --out a directory")
-    if any((directory / name).exists() for name in (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, UNFINISHED_FILE)) and not force:
+    holds = (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, VERDICT_FILE, UNFINISHED_FILE)
+    if any((directory / name).exists() for name in holds) and not force:
         raise InputError(f"{directory} holds another run; give another --out, or --force to replace it")
 
 
@@ -251,7 +253,8 @@ def claim(directory: str | Path, *, force: bool) -> Path:
     check_free(directory, force=force)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, "report.html", SCHEDULE_FILE, *NETWORK_FILES, *DATA_FILES):
+    own = (certificates.FILE, SIMULATION_FILE, SWEEP_FILE, VERDICT_FILE, "report.html", SCHEDULE_FILE)
+    for name in (*own, *NETWORK_FILES, *DATA_FILES):
         (directory / name).unlink(missing_ok=True)
     if (directory / UNFINISHED_FILE).exists():
         shutil.rmtree((directory / UNFINISHED_FILE).parent)
