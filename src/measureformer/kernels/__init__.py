@@ -1,0 +1,3 @@
+"""Sums of e^{<z, y>} over the keys of a measure."""
+
+from .sphere import SphereKernel as SphereKernel
