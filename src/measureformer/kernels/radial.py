@@ -8,8 +8,9 @@ $$ e^{\langle z, y \rangle - r} = \sum_k N_k f_k(r) R_k(\langle u, y \rangle), \
 i_k the modified spherical Bessel function of the first kind.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +32,43 @@ class Radii(NamedTuple):
     degree: int
     nodes: int
     tail: float
+
+
+class Radial(eqx.Module):
+    """The radial functions of a kernel: ``f`` (p, k), of which the first ``slopes`` have tangential derivatives too, and how to sum over p.
+
+    If all lengths are equal p = 0 is f and p = 1 its derivative; otherwise f = sum_p f_p T_p, T_p the polynomials of Chebyshev.
+    """
+
+    f: Float[Array, "p k"]
+    middle: Array
+    half: Array
+    nodes: int = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, kernel: Any, z: Float[Array, "n d"], degree: int, d: int) -> "Radial":
+        """Of a kernel with ``radii``, ``reach`` and ``project``, at queries z."""
+        nodes = kernel.radii.nodes
+        reach = jnp.asarray(kernel.reach, z.dtype)
+        middle, half = reach.mean(), (reach[1] - reach[0]) / 2
+        if nodes:
+            f, _ = coefficients(middle + half * jnp.asarray(chebyshev_nodes(nodes), z.dtype), degree, d)
+            return cls(jnp.asarray(chebyshev_transform(nodes), z.dtype) @ f.T, middle, half, nodes)
+        f, slope = coefficients(jnp.sqrt((z[:1] * z[:1]).sum(-1)), degree, d)
+        return cls((f if kernel.project else jnp.concatenate([f, slope], axis=1)).T, middle, half, 0)
+
+    @property
+    def slopes(self) -> int:
+        """How many of the functions have tangential derivatives."""
+        return max(self.nodes, 1)
+
+    def combined(self, r: Array, values: Float[Array, "p c"], *slopes: Float[Array, "q c"]) -> tuple[Array, list[Array], Any]:
+        """The value, the tangential derivatives, and e^{-r} times the derivative of e^{r} value (0 if it is left out)."""
+        if not self.nodes:
+            return values[0], [slope[0] for slope in slopes], values[1] if len(values) > 1 else 0.0
+        t, dt = chebyshev((r - self.middle) / self.half, self.nodes)
+        value = (t * values).sum(0)
+        return value, [(t * slope).sum(0) for slope in slopes], (dt * values).sum(0) / self.half + value
 
 
 def coefficients(r: Float[Array, " q"], degree: int, d: int) -> tuple[Float[Array, "L q"], Float[Array, "L q"]]:

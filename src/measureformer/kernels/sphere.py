@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._types import Array
-from .radial import Radii, chebyshev, chebyshev_nodes, chebyshev_transform, coefficients
+from .radial import Radial, Radii
 from .separable import gathered, powers, spread
 
 
@@ -46,20 +46,10 @@ class SphereKernel(eqx.Module):
             y: keys of length 1.
             weights: of the keys, >= 0.
         """
-        M = _moments(y, weights, self.radii.degree)
-        nodes = self.radii.nodes
-        if nodes:
-            middle, half = self.reach.mean(), (self.reach[1] - self.reach[0]) / 2
-            f, _ = coefficients(middle + half * jnp.asarray(chebyshev_nodes(nodes), z.dtype), self.radii.degree, 3)
-            f = jnp.asarray(chebyshev_transform(nodes), z.dtype) @ f.T
-            basis = lambda r: chebyshev((r - middle) / half, nodes)  # noqa: E731
-            scale = 1 / half
-        else:
-            length = jnp.sqrt((z[:1] * z[:1]).sum(-1))
-            f = jnp.concatenate(coefficients(length, self.radii.degree, 3), axis=1).T[: 1 if self.project else 2]
-            basis, scale = None, 1.0
-        maps = _maps(f, M, self.moment_table, self.value_table, slopes=max(nodes, 1))
-        out = spread(z, 5, lambda points: _values(points, maps, self.radii.degree, basis, scale, self.project))
+        degree = self.radii.degree
+        radial = Radial.of(self, z, degree, 3)
+        maps = _maps(radial.f, _moments(y, weights, degree), self.moment_table, self.value_table, slopes=radial.slopes)
+        out = spread(z, 5, lambda points: _values(points, maps, degree, radial))
         return out[:, :3], out[:, 3], out[:, 4]
 
 
@@ -131,7 +121,7 @@ def _maps(f, M, T, D, *, slopes: int):
     return flat, *found
 
 
-def _values(points, maps, degree: int, basis, scale, project: bool):
+def _values(points, maps, degree: int, radial):
     """Numerator (3), mass and shift at points (3, c)."""
     flat, even, odd = maps
     r, cosine, sine, turn, (ck, sk), (cm, sm) = _angles(points, degree)
@@ -147,13 +137,7 @@ def _values(points, maps, degree: int, basis, scale, project: bool):
         slope = slope + values[count:].sum(1)
         turned = m[part] * (b[: len(G) - count] * cm[part] - a[: len(G) - count] * sm[part])
         round_ = round_ + turned.sum(1)
-    if basis is None:
-        value, along = mass[0], 0.0 if project else mass[1]
-        slope, round_ = slope[0], round_[0]
-    else:
-        t, dt = basis(r)
-        value, slope, round_ = (t * mass).sum(0), (t * slope).sum(0), (t * round_).sum(0)
-        along = 0.0 if project else scale * (dt * mass).sum(0) + value
+    value, (slope, round_), along = radial.combined(r, mass, slope, round_)
     slope, round_ = slope / r, round_ / r
     outward = slope * cosine + along * sine
     return jnp.stack([
