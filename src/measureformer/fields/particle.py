@@ -51,7 +51,7 @@ class ParticleField(eqx.Module):
         if self.mask is not None and n != m:
             raise InputError(f"a mask is about the {m} tokens themselves, and the field was asked at {n} points; ask at all tokens at once")
         batch = weights.size // m
-        if isinstance(x, jax.Array) and n * m * batch > BLOCK and n > 1:
+        if isinstance(x, jax.Array) and n * m * batch > BLOCK and n > 1 and not _linear(self.law):
             return self._in_blocks(x, points, weights, t, size=max(1, BLOCK // (m * batch)))
         return self._at(x, namespace(x).arange(n), points, weights, t)
 
@@ -71,6 +71,11 @@ class ParticleField(eqx.Module):
         out = jax.lax.map(lambda i: self._at(jnp.take(x, i, axis=-2), i, points, weights, t), rows)
         out = jnp.moveaxis(out, 0, -3)
         return out.reshape(*x.shape[:-2], count * size, x.shape[-1])[..., :n, :]
+
+
+def _linear(law: Any) -> bool:
+    """Whether a law has a part that takes linear time, of which nothing is gained by blocks of queries."""
+    return any(getattr(part, "linear", False) for part in jax.tree.leaves(law, is_leaf=lambda node: hasattr(node, "linear")))
 
 
 def remedy(field: Any) -> str:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .._types import Array
+from .._types import Array, Scalar
 from .radial import Radial, Radii
 from .separable import gathered, powers, spread
 
@@ -19,22 +19,24 @@ from .separable import gathered, powers, spread
 class CircleKernel(eqx.Module):
     """As ``SphereKernel``, for d = 2. It has no tables."""
 
-    radii: Radii = eqx.field(static=True)
+    degree: int = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
     project: bool = eqx.field(static=True)
     reach: Float[Array, "2"]
+    error: Scalar
 
-    def __init__(self, radii: Radii, shortest: float, longest: float, *, project: bool = False):
-        self.radii, self.project, self.reach = radii, project, np.array([shortest, longest])
+    def __init__(self, plan: Radii, *, project: bool = False):
+        self.degree, self.nodes, self.project = plan.degree, plan.nodes, project
+        self.reach, self.error = np.array([plan.shortest, plan.longest]), plan.error
 
     def __call__(
         self, z: Float[Array, "n 2"], y: Float[Array, "m 2"], weights: Float[Array, " m"]
     ) -> tuple[Float[Array, "n 2"], Float[Array, " n"], Float[Array, " n"]]:
         """(numerator, mass, shift), see ``SphereKernel``."""
-        small, large = _steps(self.radii.degree)
+        small, large = _steps(self.degree)
         radial = Radial.of(self, z, small * large - 1, 2)
         maps = _maps(radial.f, _moments(y, weights, small, large), slopes=radial.slopes)
-        out = spread(z, 4, lambda points: _values(points, maps, small, large, radial))
-        return out[:, :2], out[:, 2], out[:, 3]
+        return spread(z, lambda points: _values(points, maps, small, large, radial))
 
 
 def _steps(degree: int) -> tuple[int, int]:
@@ -83,4 +85,4 @@ def _values(points, maps, small: int, large: int, radial):
     count = len(radial.f)
     value, (slope,), along = radial.combined(r, sums[:count], sums[count:])
     slope = slope / r
-    return jnp.stack([along * c - slope * s, along * s + slope * c, value, r])
+    return jnp.stack([along * c - slope * s, along * s + slope * c]), value, r

@@ -23,15 +23,28 @@ from ..errors import InputError
 _LEAD = 40
 _SAMPLES = 48  # radii at which the interpolant is checked
 _MOST = 64  # nodes of the interpolant
+_ROUNDING = 16  # in units of the last place, more than was ever found
 
 
 class Radii(NamedTuple):
-    """How to treat the lengths of the queries: ``degree`` L; ``nodes`` of Chebyshev in r, 0 if all lengths are equal; the part of
-    e^{|z|} that is left out, ``tail``, which bounds the error of the mass and of the numerator for each unit of mass of the keys."""
+    """How to treat queries of lengths from ``shortest`` to ``longest``.
 
+    Attributes:
+        degree: L.
+        nodes: of Chebyshev in r; 0 if all lengths are equal.
+        error: bounds the error of the mass and of the numerator, both over e^{|z|}, for each unit of mass of the keys: ``tail``, what is
+            left out, and rounding.
+        tail: the first part alone.
+        uniform: the mass that a uniform measure has at any query, over e^{|z|}: the least in the range.
+    """
+
+    shortest: float
+    longest: float
     degree: int
     nodes: int
+    error: float
     tail: float
+    uniform: float
 
 
 class Radial(eqx.Module):
@@ -47,8 +60,8 @@ class Radial(eqx.Module):
 
     @classmethod
     def of(cls, kernel: Any, z: Float[Array, "n d"], degree: int, d: int) -> "Radial":
-        """Of a kernel with ``radii``, ``reach`` and ``project``, at queries z."""
-        nodes = kernel.radii.nodes
+        """Of a kernel with ``nodes``, ``reach`` and ``project``, at queries z."""
+        nodes = kernel.nodes
         reach = jnp.asarray(kernel.reach, z.dtype)
         middle, half = reach.mean(), (reach[1] - reach[0]) / 2
         if nodes:
@@ -97,18 +110,19 @@ def coefficients(r: Float[Array, " q"], degree: int, d: int) -> tuple[Float[Arra
     return f, f * (k / r + ratios)
 
 
-def radii(shortest: float, longest: float, tolerance: float, d: int) -> Radii:
-    r"""The degree L, and the number of nodes, with which the error of the mass and of the numerator, for each unit of mass of the keys, is
-    below ``tolerance`` times the mass that a uniform measure has, e^{r} f_0(r).
+def radii(shortest: float, longest: float, tolerance: float, d: int, *, eps: float = 2**-52) -> Radii:
+    r"""The degree L, and the number of nodes, with which what is left out of the mass and of the numerator, for each unit of mass of the
+    keys, is below ``tolerance`` times the mass that a uniform measure has, e^{r} f_0(r).
 
-    The degree: $|R_k| \le 1$ and (Bernstein) $|R_k'(\cos \cdot)| \le k$, so that what is left out of the mass and of its two derivatives,
-    radial and tangential, is at most the sum over k > L of N_k times f_k, f_k', k f_k / r. The nodes: the interpolant is compared
-    with the functions between the nodes.
+    The degree: $|R_k| \le 1$ and (Bernstein) $|dR_k(\cos \alpha)/d\alpha| \le k$, so that what is left out of the mass and of its two
+    derivatives, radial and tangential, is at most the sum over k > L of N_k times f_k, f_k', k f_k / r. The nodes: the interpolant is
+    compared with the functions between the nodes.
 
     Args:
         shortest, longest: the range of r = |z|, 0 < shortest <= longest.
         tolerance: in (0, 1).
         d: 2 or 3.
+        eps: of the numbers in which the sums will be computed.
 
     Raises:
         InputError: the range is empty or reaches 0; lengths so different that 64 nodes do not suffice.
@@ -120,16 +134,14 @@ def radii(shortest: float, longest: float, tolerance: float, d: int) -> Radii:
     most = int(longest + np.sqrt(100 * longest)) + 60
     f, slopes = _bessel(r, most + 1, d)
     k = np.arange(most + 1)[:, None]
-    count = _count(most, d)
-    terms = count * np.maximum(np.maximum(f, slopes), k * f / r)
-    scale = f[0]
-    tails = (np.cumsum(terms[::-1], axis=0)[::-1] / scale).max(axis=1)  # of the degrees >= k
-    degree = max(1, int(np.flatnonzero(tails > tolerance)[-1]))
-    tail = float((np.cumsum(terms[::-1], axis=0)[::-1])[degree + 1].max())
-    if same:
-        return Radii(degree, 0, tail)
-    nodes, missed = _nodes(shortest, longest, tolerance, degree, d)
-    return Radii(degree, nodes, tail + missed)
+    terms = _count(most, d) * np.maximum(np.maximum(f, slopes), k * f / r)
+    tails = np.cumsum(terms[::-1], axis=0)[::-1]  # of the degrees >= k
+    degree = max(1, int(np.flatnonzero((tails > tolerance * f[0]).any(axis=1))[-1]))
+    nodes, missed = (0, 0.0) if same else _nodes(shortest, longest, tolerance, degree, d)
+    tail = float(tails[degree + 1].max()) + missed
+    steep = 0.0 if same else 2 * nodes**2 / (longest - shortest)
+    rounding = _ROUNDING * eps * (1 + 1 / shortest + steep)
+    return Radii(shortest, longest, degree, nodes, tail + rounding, tail, float(f[0].min()))
 
 
 def _nodes(shortest: float, longest: float, tolerance: float, degree: int, d: int) -> tuple[int, float]:
@@ -145,7 +157,8 @@ def _nodes(shortest: float, longest: float, tolerance: float, degree: int, d: in
         wrong = abs(np.polynomial.chebyshev.chebval(rho, at) - f)
         steep = abs(np.polynomial.chebyshev.chebval(rho, np.polynomial.chebyshev.chebder(at)) / half - (slopes - f))
         missed = (count * np.maximum(np.maximum(wrong, steep), k * wrong / r)).sum(axis=0)
-        if (missed <= tolerance * f[0] + 1e-13).all():
+        rounding = _ROUNDING * 2**-52 * (1 + 1 / shortest + nodes**2 / half)
+        if (missed <= tolerance * f[0] + rounding).all():
             return nodes, float(missed.max())
     raise InputError(f"queries have lengths from {shortest:.3g} to {longest:.3g}, too different for {_MOST} nodes; use the dense kernel")
 

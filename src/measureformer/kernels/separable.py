@@ -41,13 +41,15 @@ def gathered(
     return jax.lax.fori_loop(0, -(-m // size), add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes))
 
 
-def spread(z: Float[Array, "n d"], rows: int, values: Callable[[Any], Any]) -> Float[Array, "n k"]:
-    """``values`` maps points (d, chunk) to (rows, chunk); its results for all points, (n, rows)."""
+def spread(z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]]) -> tuple[Float[Array, "n *k"], ...]:
+    """``values`` maps points (d, chunk) to arrays (*k, chunk); its results for all points, (n, *k)."""
     n = len(z)
     size = min(CHUNK, n)
+    shapes = jax.eval_shape(values, jnp.zeros((z.shape[1], size), z.dtype))
 
     def fill(i, out):
         start = jnp.minimum(i * size, n - size)
-        return jax.lax.dynamic_update_slice_in_dim(out, values(jax.lax.dynamic_slice_in_dim(z, start, size).T).T, start, axis=0)
+        found = values(jax.lax.dynamic_slice_in_dim(z, start, size).T)
+        return tuple(jax.lax.dynamic_update_slice_in_dim(whole, part.T, start, axis=0) for whole, part in zip(out, found, strict=True))
 
-    return jax.lax.fori_loop(0, -(-n // size), fill, jnp.zeros((n, rows), z.dtype))
+    return jax.lax.fori_loop(0, -(-n // size), fill, tuple(jnp.zeros((n, *s.shape[:-1]), z.dtype) for s in shapes))

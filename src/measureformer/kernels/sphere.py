@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .._types import Array
+from .._types import Array, Scalar
 from .radial import Radial, Radii
 from .separable import gathered, powers, spread
 
@@ -23,18 +23,21 @@ from .separable import gathered, powers, spread
 class SphereKernel(eqx.Module):
     """What does not depend on the points: the tables of a degree, and how the lengths of the queries are treated.
 
-    ``project`` leaves the component of the numerator along z out (a field on the sphere with z = beta x does not need it).
+    ``error`` is what ``radii`` says, and ``project`` leaves the component of the numerator along z out (a field on the sphere with z = beta x does not need it).
     """
 
-    radii: Radii = eqx.field(static=True)
+    degree: int = eqx.field(static=True)
+    nodes: int = eqx.field(static=True)
     project: bool = eqx.field(static=True)
     reach: Float[Array, "2"]
+    error: Scalar
     moment_table: Float[Array, "M L K"]
     value_table: Float[Array, "M L K"]
 
-    def __init__(self, radii: Radii, shortest: float, longest: float, *, project: bool = False):
-        self.radii, self.project, self.reach = radii, project, np.array([shortest, longest])
-        self.moment_table, self.value_table = legendre_tables(radii.degree)
+    def __init__(self, plan: Radii, *, project: bool = False):
+        self.degree, self.nodes, self.project = plan.degree, plan.nodes, project
+        self.reach, self.error = np.array([plan.shortest, plan.longest]), plan.error
+        self.moment_table, self.value_table = legendre_tables(plan.degree)
 
     def __call__(
         self, z: Float[Array, "n 3"], y: Float[Array, "m 3"], weights: Float[Array, " m"]
@@ -46,11 +49,10 @@ class SphereKernel(eqx.Module):
             y: keys of length 1.
             weights: of the keys, >= 0.
         """
-        degree = self.radii.degree
-        radial = Radial.of(self, z, degree, 3)
-        maps = _maps(radial.f, _moments(y, weights, degree), self.moment_table, self.value_table, slopes=radial.slopes)
-        out = spread(z, 5, lambda points: _values(points, maps, degree, radial))
-        return out[:, :3], out[:, 3], out[:, 4]
+        radial = Radial.of(self, z, self.degree, 3)
+        T, D = (jnp.asarray(table, z.dtype) for table in (self.moment_table, self.value_table))
+        maps = _maps(radial.f, _moments(y, weights, self.degree), T, D, slopes=radial.slopes)
+        return spread(z, lambda points: _values(points, maps, self.degree, radial))
 
 
 @lru_cache(maxsize=16)
@@ -140,6 +142,5 @@ def _values(points, maps, degree: int, radial):
     value, (slope, round_), along = radial.combined(r, mass, slope, round_)
     slope, round_ = slope / r, round_ / r
     outward = slope * cosine + along * sine
-    return jnp.stack([
-        outward * turn[0] - round_ * turn[1], outward * turn[1] + round_ * turn[0], along * cosine - slope * sine, value, r,
-    ])  # fmt: skip
+    vector = outward * turn[0] - round_ * turn[1], outward * turn[1] + round_ * turn[0], along * cosine - slope * sine
+    return jnp.stack(vector), value, r
