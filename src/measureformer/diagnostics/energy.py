@@ -6,6 +6,7 @@ from jaxtyping import Float
 from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
 from ..geometry import tangent
+from .harmonic_mass import log_masses_by_harmonics
 
 # Scores held at a time.
 _BLOCK = 2**22
@@ -82,13 +83,25 @@ def log_partition(
 ) -> Float[Array, "*batch n"]:
     r"""$\log Z_i$ with $Z_i = \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$: what softmax divides by, and the weight of its metric.
 
-    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i.
+    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i. Thousands of tokens (NumPy) on
+    the circle or S^2 are summed in linear time, to 1e-11.
 
     Args, Raises: as in ``interaction_energy``.
     """
-    xp, n = namespace(points, weights), points.shape[-2]
+    xp = namespace(points, weights)
     w = _weights(points, weights)
     queries = beta * (points if V is None else points @ _symmetric(V))
+    if xp is not np or points.ndim != 2:
+        return _log_masses(queries, points, w)
+    log_mass, far = log_masses_by_harmonics(points, float(beta), w, V)
+    if len(far):
+        log_mass[far] = _log_masses(queries[far], points, w)
+    return log_mass
+
+
+def _log_masses(queries: Array, points: Array, w: Array) -> Array:
+    """log sum_j w_j e^{<z_i, x_j>}, by all pairs."""
+    xp, n = namespace(queries, points, w), queries.shape[-2]
     step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
     parts = []
     for start in range(0, n, step):

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from .._types import Array, Scalar
 from ..errors import InputError
 from ..geometry import Sphere, normalize
-from ..kernels import CircleKernel, SphereKernel, dense_seconds, harmonic_seconds, radii
+from ..kernels import CircleKernel, SphereKernel, radii, saves_time
 from .combine import MultiHead, Neurons, Scaled
 from .l2 import L2
 from .pairs import transform
@@ -62,13 +62,13 @@ class Harmonic(eqx.Module):
         """
         if seen is not None:
             raise InputError("the harmonic kernel sums over all atoms; with a mask use kernel='dense'")
-        return self._measures(lambda *args: self._one(*args, t)[0], x, points, weights)
+        return self.with_bounds(x, points, weights, t)[0]
 
-    def bounds(
-        self, x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"]
-    ) -> Float[Array, "*batch n"]:
-        """The bound of the error at each query, before those above ``rtol`` are evaluated densely."""
-        return self._measures(lambda *args: self._one(*args, 0.0, sums_only=True)[1], x, points, weights)
+    def with_bounds(
+        self, x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"], t: Any = 0.0
+    ) -> tuple[Float[Array, "*batch n k"], Float[Array, "*batch n"]]:
+        """A[mu](x), and the bound of the error at each query before those above ``rtol`` are summed over all atoms."""
+        return self._measures(lambda *args: self._one(*args, t), x, points, weights)
 
     def _measures(self, one, x, points, weights):
         """One measure after the other."""
@@ -78,12 +78,12 @@ class Harmonic(eqx.Module):
             return one(x, points, weights)
         flat = [a.reshape(-1, *a.shape[len(batch) :]) for a in (x, points, weights)]
         if len(flat[0]) == 1:
-            out = one(*(a[0] for a in flat))[None]
+            out = tuple(a[None] for a in one(*(a[0] for a in flat)))
         else:
             out = jax.lax.map(lambda args: one(*args), tuple(flat))
-        return out.reshape(*batch, *out.shape[1:])
+        return tuple(a.reshape(*batch, *a.shape[1:]) for a in out)
 
-    def _one(self, x, y, w, t, *, sums_only: bool = False):
+    def _one(self, x, y, w, t):
         law = self.law
         x, y = normalize(x), normalize(y)
         z = transform(law.Q, _beta(law) * x, t, "Q")
@@ -100,8 +100,6 @@ class Harmonic(eqx.Module):
         # both parts of N/Z are off by the error, and |N| <= Z
         least = mass - error
         bound = jnp.where(least > 0, 2 * error / jnp.where(least > 0, least, 1), jnp.inf)
-        if sums_only:
-            return numerator, bound
         value = transform(law.V, numerator / jnp.where(mass > 0, mass, 1)[:, None], t, "V")
         return self._mended(value, bound > self.rtol, x, y, w, t), bound
 
@@ -188,7 +186,7 @@ def _expanded(law: Any, n: int | None, d: int, rtol: float, dtype: Any, *, proje
     lengths = np.linalg.svd(B, compute_uv=False)
     eps = float(np.finfo(dtype).eps)
     plan = radii(float(lengths[-1]), float(lengths[0]), _share(float(lengths[0])) * rtol, d, eps=eps)
-    if n is not None and harmonic_seconds(plan, n, n, d) > dense_seconds(n, n):
+    if n is not None and not saves_time(plan, n, d):
         raise InputError(f"all pairs of {n} atoms are less work than harmonics of degree {plan.degree}")
     kernel = (CircleKernel if d == 2 else SphereKernel)(plan, project=projected and _multiple(B) and _multiple(V))
     return Harmonic(law, kernel, max(rtol, _FLOOR * plan.error / plan.uniform))

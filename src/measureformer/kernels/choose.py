@@ -8,6 +8,8 @@ from .radial import Radii
 # everything chooses the same.
 PAIR = 1.4e-9  # dense: a pair of a query and a key
 CALL = 3e-5  # harmonic: a call, before there is any point
+COMPILED = 20.0  # harmonic: a flow is so much longer in compilation
+EVALUATIONS = 400  # of the field, in a flow that is worth a thought
 CIRCLE = 30e-9, 1.2e-9  # a point, and a degree of a point
 SPHERE = 150e-9, 12e-9, 0.5e-9  # a point, a degree of a point, the square of a degree
 MAPS = 0.3  # the share of a point's cost that each further radial function adds
@@ -16,6 +18,11 @@ MAPS = 0.3  # the share of a point's cost that each further radial function adds
 def dense_seconds(queries: int, keys: int) -> float:
     """Of the sums over all pairs."""
     return PAIR * queries * keys
+
+
+def saves_time(plan: Radii, n: int, d: int) -> bool:
+    """Whether a flow of n atoms by harmonics takes less time than by all pairs."""
+    return harmonic_seconds(plan, n, n, d) + COMPILED / EVALUATIONS < dense_seconds(n, n)
 
 
 def harmonic_seconds(plan: Radii, queries: int, keys: int, d: int) -> float:
