@@ -45,6 +45,14 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, force: bool, as_jso
     return {**summary, "out": str(out), "passed": reached(result)}
 
 
+def _sums(sums: dict) -> str:
+    """How the sums over tokens were computed."""
+    if sums["name"] == "dense":
+        return "over all pairs"
+    far = f"; up to {sums['far']} tokens over all pairs" if sums["far"] else ""
+    return f"harmonics of degree {sums['degree']}, error at most {number(sums['bound'])}{far}"
+
+
 def _clear(out: Path) -> None:
     """No file of another simulation stays."""
     for name in (*FILES, *(f"figures/{figure}" for figure in FIGURES)):
@@ -105,6 +113,7 @@ def _show(summary: dict, out: Path) -> None:
             else " (that of softmax; the law has another one, or none)."
         ),
         f"Clusters: {summary['clusters']}.",
+        f"Sums: {_sums(summary['sums'])}.",
     ]
     events = [f"{e['kind']} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]
     lines += events if len(events) <= _EVENTS else [*events[:_EVENTS], f"... and {len(events) - _EVENTS} more, in {SIMULATION_FILE}"]

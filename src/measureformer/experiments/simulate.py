@@ -11,7 +11,6 @@ import numpy as np
 from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
 from ..fields import ParticleField
-from ..fields.particle import BLOCK
 from ..flows import Stop, Trajectory, flow
 from ..geometry import Sphere
 from ..measures import Empirical
@@ -31,7 +30,7 @@ class Simulation:
         field: a law in a space.
         horizon: T, in the unit of time of the law.
         saves: number of intervals between saved times.
-        options: further keywords of ``evolve`` (rtol, atol, step, noise, events, max_steps).
+        options: further keywords of ``evolve`` (rtol, atol, step, noise, events, kernel, max_steps).
         angle: tokens closer than that, in radians, belong to one cluster.
         audit: whether to integrate the dissipation too and compare with the energy (twice the work).
     """
@@ -55,7 +54,8 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
     Returns:
         The trajectory and a summary, ready for JSON: ``energy_initial``, ``energy_final`` (means over the measures if there are several),
         ``energy_monotone`` (at the saved times, in the direction in which the law drives it), ``clusters`` (in all), ``max_norm_error``
-        (over all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``, and ``stop``, ``time``, ``events``, ``measures``.
+        (over all saved times; None in R^d), ``steps``, ``kernel`` ("dense" or "harmonic"; more under ``sums``), ``wall_s``, and ``stop``,
+        ``time``, ``events``, ``measures``.
     """
     start = time.perf_counter()
     structure = energy_of(simulation.field)
@@ -67,7 +67,6 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
     energy = result.quantities["energy"]
     ends = result.measures
     found = [clusters(np.asarray(mu.points), simulation.angle, np.asarray(mu.weights)).count for mu in ends]
-    size = max(mu.size for mu in ends)
     monotone, account = _account(result, structure, _normalisation(simulation.field, structure))
     summary = {
         "energy_initial": _number(energy[:, 0].mean()),
@@ -76,7 +75,7 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
         "clusters": int(sum(found)),
         "max_norm_error": _norm_error(result) if isinstance(simulation.field.space, Sphere) else None,
         "steps": result.steps,
-        "kernel": "dense" if size * size * len(ends) <= BLOCK else "blocks of queries",
+        "kernel": result.kernel.name,
         "wall_s": time.perf_counter() - start,
         "stop": result.stop.name.lower(),
         "stop_reason": result.stop.value,
@@ -85,6 +84,7 @@ def simulate(simulation: Simulation, progress: Callable[[float], None] | None = 
         "drift": result.drift,
         "events": [{"kind": h.kind, "time": h.time, "measure": h.measure, "value": _number(h.value)} for h in result.happenings],
         "energy": account,
+        "sums": dataclasses.asdict(result.kernel),
         "measures": [
             {"label": label, "n": mu.size, "clusters": count, "energy_initial": _number(e[0]), "energy_final": _number(e[-1])}
             for (label, mu), count, e in zip(simulation.measures.items(), found, energy, strict=True)
