@@ -19,8 +19,9 @@ from jaxtyping import Float
 from .._types import Array
 from ..errors import InputError
 
-# Steps of the continued fraction of I_{k+1}/I_k before the first one that is used; each of them gains more than half a digit.
-_LEAD = 40
+# Steps of the continued fraction of I_{k+1}/I_k before the first one that is used: as many as there are degrees, and these. Each of them
+# divides the error by (I_k/I_{k+1})^2, which is little beyond 1 only if the degree is far below what ``radii`` takes for any tolerance.
+_LEAD = 60
 _SAMPLES = 48  # radii at which the interpolant is checked
 _MOST = 64  # nodes of the interpolant
 _ROUNDING = 16  # in units of the last place, more than was ever found
@@ -94,7 +95,7 @@ def coefficients(r: Float[Array, " q"], degree: int, d: int) -> tuple[Float[Arra
         DLMF 10.29.1, 10.29.2, 10.51.4, 10.51.5.
     """
     r = jnp.asarray(r)
-    top = degree + _LEAD
+    top = 2 * degree + _LEAD
     order = top + d / 2
     start = r / (order + jnp.sqrt(order**2 + r**2))
 
