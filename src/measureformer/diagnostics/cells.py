@@ -14,7 +14,7 @@ def components_of_many(points: Float[np.ndarray, "n d"], reach: float) -> Int[np
         points: in any R^d; every occupied cell costs as much as a point, so that little is gained in many dimensions.
         reach: positive.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     side = reach / np.sqrt(points.shape[1]) * (1 - 1e-9)
     cells, cell = np.unique(np.floor(points / side).astype(np.int64), axis=0, return_inverse=True)
@@ -31,18 +31,18 @@ def components_of_many(points: Float[np.ndarray, "n d"], reach: float) -> Int[np
         return i
 
     # pairs of cells that have points within reach: their middles are not farther apart than reach and a diagonal
-    pairs = cKDTree((cells + 0.5) * side).query_pairs(reach + reach, output_type="ndarray")
+    pairs = KDTree((cells + 0.5) * side).query_pairs(reach + reach, output_type="ndarray")
     delegates = points[order[ends - 1]]
     near = ((delegates[pairs[:, 0]] - delegates[pairs[:, 1]]) ** 2).sum(-1) <= reach**2
     for a, b in pairs[near].tolist():
         root[find(a)] = find(b)
-    trees: dict[int, cKDTree] = {}
+    trees: dict[int, KDTree] = {}
     for a, b in pairs[~near].tolist():
         if find(a) == find(b):
             continue
         a, b = (a, b) if len(members[a]) >= len(members[b]) else (b, a)
         if a not in trees:
-            trees[a] = cKDTree(points[members[a]])
+            trees[a] = KDTree(points[members[a]])
         away, _ = trees[a].query(points[members[b]], distance_upper_bound=reach * (1 + 1e-12))
         if away.min() <= reach:
             root[find(a)] = find(b)

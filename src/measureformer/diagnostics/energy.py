@@ -83,8 +83,8 @@ def log_partition(
 ) -> Float[Array, "*batch n"]:
     r"""$\log Z_i$ with $Z_i = \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$: what softmax divides by, and the weight of its metric.
 
-    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i. Thousands of tokens (NumPy) on
-    the circle or S^2 are summed in linear time, to 1e-11.
+    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i. Thousands of tokens (NumPy)
+    on the circle or S^2 are summed in linear time, to 1e-11.
 
     Args, Raises: as in ``interaction_energy``.
     """

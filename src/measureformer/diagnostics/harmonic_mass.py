@@ -18,8 +18,8 @@ _SMALL = 1e-15  # what is left out of the expansion
 def log_masses_by_harmonics(
     points: Float[np.ndarray, "n d"], beta: float, weights: Float[np.ndarray, " n"], V: OptionalArray = None
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " k"]]:
-    r"""$\log \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$, and the numbers of the tokens for which it is not known to 1e-11: those far from
-    all mass, and all of them where all pairs are less work or there is no expansion (points off the sphere, float32).
+    r"""$\log \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$, and the numbers of the tokens for which it is not known to 1e-11:
+    those far from all mass; all of them where all pairs are less work, or where there is no expansion (off the sphere, float32).
 
     Args:
         points: tokens.

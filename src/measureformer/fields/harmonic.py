@@ -31,9 +31,9 @@ class Harmonic(eqx.Module):
 
     Points are normalised first, so that between the steps of an integrator the field is that of the nearest points of the sphere.
 
-    The error of the sums at a query is at most ``kernel.error`` e^{|z|} times the mass of mu. For a normalised law a query z at which the
-    kernel finds the mass Z has therefore the relative error error e^{|z|} mu(S) / (Z - error ...): where that exceeds ``rtol``, far from all
-    mass, the law itself is evaluated over all atoms. The error of an unnormalised law is below error e^{|z|}, in units of |V|.
+    With the error E = ``kernel.error`` mu(S) of the sums over e^{|z|}, and the mass Z that is found, the error of a normalised law is at
+    most 2 E / (Z e^{-|z|} - E), relative to |V|. Where that exceeds ``rtol``, far from all mass, the law itself is summed over all atoms. The
+    error of an unnormalised law is at most E e^{|z|}, relative to |V|; there the large speeds are right, and tiny ones may not be.
 
     Args:
         law: ``Softmax``, ``Unnormalised``, or ``L2`` with K = None; Q, K, V constant; no mask.
@@ -68,7 +68,7 @@ class Harmonic(eqx.Module):
         self, x: Float[Array, "*batch n d"], points: Float[Array, "*batch m d"], weights: Float[Array, "*batch m"], t: Any = 0.0
     ) -> tuple[Float[Array, "*batch n k"], Float[Array, "*batch n"]]:
         """A[mu](x), and the bound of the error at each query before those above ``rtol`` are summed over all atoms."""
-        return self._measures(lambda *args: self._one(*args, t), x, points, weights)
+        return self._measures(lambda x, y, w: self._one(x, y, w, t), x, points, weights)
 
     def _measures(self, one, x, points, weights):
         """One measure after the other."""

@@ -54,8 +54,9 @@ def evolve(
         quantities: functions of (points, weights), NumPy, evaluated at the saved times.
         rates: functions of (points (N, n, d), velocities, weights (N, n)) on JAX arrays, giving (N,); their integrals over time are kept.
         dense: keep the interpolant of every step for ``Trajectory.at`` (memory: about 14 copies of the tokens for each step).
-        kernel: how sums over atoms are computed: ``"dense"``, all pairs; ``"harmonic"``, in linear time (softmax, unnormalised and L2 attention
-            on the circle and on S^2); ``"auto"``, what is faster. Its error stays below a tenth of ``rtol``; see ``Trajectory.kernel``.
+        kernel: how sums over atoms are computed: ``"dense"``, all pairs; ``"harmonic"``, in linear time (softmax, unnormalised and L2
+            attention on the circle and on S^2); ``"auto"``, what is faster. The error of a velocity is to stay below a tenth of ``rtol``;
+            ``Trajectory.kernel`` says what came of it.
         max_steps: attempts before the flow gives up; the outcome says so.
         progress: called with the time after every step.
 

@@ -2,7 +2,7 @@ r"""Sums of e^{<z, y>} over keys on the circle in O((n + m) L), by the expansion
 
 $$ \sum_j w_j e^{\langle z, y_j \rangle} = \mathrm{Re} \sum_{k \ge 0} N_k I_k(r) \overline{m_k} e^{i k \alpha}, \qquad
    m_k = \sum_j w_j e^{i k \theta_j}, \quad z = r e^{i \alpha}. $$
-The numerator is the gradient of this one sum. Numbers k = a + A b are split into small and large steps, e^{ik.} = e^{ia.} e^{iAb.}, so that a
+The numerator is the gradient of this one sum. Numbers k = a + A b are split into small and large steps, e^{ik.} = e^{ia.} e^{iAb.}: a
 point has about 4 sqrt(L) features instead of 2 L, and the rest is products of matrices.
 """
 
@@ -68,7 +68,7 @@ def _moments(y, weights, small: int, large: int):
 
 
 def _maps(f, moments, *, slopes: int):
-    """Matrix of the values for each radial function f (p, k), then of the derivatives in alpha: rows (p, (re, im), b), columns (re, im) a."""
+    """Coefficients of e^{ik.}, real and imaginary: of the values for each radial function f (p, k), then of the derivatives in alpha."""
     k = jnp.arange(f.shape[1]).astype(f.dtype)
     f = jnp.where(k == 0, 1, 2) * f
     re, im = f * moments[0], -f * moments[1]

@@ -26,7 +26,7 @@ def powers(c: Float[Array, " n"], s: Float[Array, " n"], count: int) -> tuple[Fl
 def gathered(
     y: Float[Array, "m d"], weights: Float[Array, " m"], features: Callable[[Any], tuple[tuple[Any, Any], ...]]
 ) -> tuple[Float[Array, "..."], ...]:
-    """The sums sum_j w_j U_a(y_j) W_b(y_j) for each pair (U, W) of arrays (a, chunk), (b, chunk) that ``features`` makes of points (d, chunk)."""
+    """sum_j w_j U_a(y_j) W_b(y_j) for each pair (U, W) that ``features`` makes of points (d, chunk): arrays (a, chunk), (b, chunk)."""
     m = len(y)
     size = min(CHUNK, m)
 
@@ -41,7 +41,7 @@ def gathered(
     return jax.lax.fori_loop(0, -(-m // size), add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes))
 
 
-def spread(z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]]) -> tuple[Float[Array, "n *k"], ...]:
+def spread(z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]]) -> tuple[Float[Array, "..."], ...]:
     """``values`` maps points (d, chunk) to arrays (*k, chunk); its results for all points, (n, *k)."""
     n = len(z)
     size = min(CHUNK, n)

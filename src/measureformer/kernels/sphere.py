@@ -1,11 +1,11 @@
 r"""Sums of e^{<z, y>} over keys on S^2 in O((n + m) L^2), by spherical harmonics written as products of trigonometric functions.
 
-On S^2 the harmonics up to degree L are trig(k theta) e^{i m phi}, cosines in theta for even m and sines for odd m ("double Fourier sphere"):
+The harmonics up to degree L are sums of trig(k theta) e^{i m phi}, cosines for even m and sines for odd m ("double Fourier sphere"):
 
 $$ Q_l^m(\cos \theta) \sin^m \theta = \sum_{k \le l} T^m_{lk} \, \mathrm{trig}(k \theta). $$
-So the moments of the keys are products of matrices, and so are the values at the queries. One scalar map is enough, because
-$\sum_j w_j e^{\langle z, y_j \rangle} y_j = \nabla_z \sum_j w_j e^{\langle z, y_j \rangle}$: its derivatives in theta and phi come from the same
-moments. The one in phi is divided by sin(theta); maps are kept as series of (.) / sin(theta), and no pole is special.
+So the moments of the keys are products of matrices, and so are the values at the queries. One scalar map S is enough, because
+$\sum_j w_j e^{\langle z, y_j \rangle} y_j = \nabla_z S(z)$: the derivatives in theta and phi come from the same moments. The one in
+phi is divided by sin(theta); maps are kept as series of S_m / sin(theta), and no pole is special.
 """
 
 from functools import lru_cache
@@ -23,7 +23,8 @@ from .separable import gathered, powers, spread
 class SphereKernel(eqx.Module):
     """What does not depend on the points: the tables of a degree, and how the lengths of the queries are treated.
 
-    ``error`` is what ``radii`` says, and ``project`` leaves the component of the numerator along z out (a field on the sphere with z = beta x does not need it).
+    ``error`` is what ``radii`` says. ``project`` leaves the component of the numerator along z out: a field on the sphere with z = beta x does
+    not need it.
     """
 
     degree: int = eqx.field(static=True)
@@ -42,7 +43,8 @@ class SphereKernel(eqx.Module):
     def __call__(
         self, z: Float[Array, "n 3"], y: Float[Array, "m 3"], weights: Float[Array, " m"]
     ) -> tuple[Float[Array, "n 3"], Float[Array, " n"], Float[Array, " n"]]:
-        r"""(numerator, mass, shift): $\sum_j w_j e^{\langle z, y_j \rangle} y_j$ and $\sum_j w_j e^{\langle z, y_j \rangle}$, both divided by e^shift.
+        r"""(numerator, mass, shift): $\sum_j w_j e^{\langle z, y_j \rangle} y_j$ and $\sum_j w_j e^{\langle z, y_j \rangle}$,
+        both divided by e^shift.
 
         Args:
             z: queries, of lengths in the range that the kernel was made for.
@@ -57,8 +59,8 @@ class SphereKernel(eqx.Module):
 
 @lru_cache(maxsize=16)
 def legendre_tables(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, orthonormal with their e^{im phi} for the uniform
-    probability, in cosines (m even) or sines; and the same divided by sin(theta), in sines (m even, m > 0) or cosines; zero for m = 0.
+    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, orthonormal with their (cos, sin)(m phi) for the
+    uniform probability, in cosines (m even) or sines; and the same over sin(theta), in sines (m even, m > 0) or cosines; zero for m = 0.
     """
     size = 2 * (degree + 2)
     theta = 2 * np.pi * (np.arange(size) + 0.5) / size
@@ -108,9 +110,10 @@ def _moments(y, weights, degree: int):
 
 
 def _maps(f, M, T, D, *, slopes: int):
-    """The matrices of ``_values``: of each radial function f (p, l), the map of m = 0, the maps over sin(theta), and their theta derivatives."""
+    """The matrices of ``_values``: for each radial function f (p, l) the map of m = 0, the maps over sin(theta), their theta derivatives."""
     degree = T.shape[1] - 1
     k = jnp.arange(degree + 1).astype(T.dtype)
+    flat = f * jnp.einsum("lk,k->l", T[0], M[0][:, 0, 0]) @ T[0]
     found = []
     for parity, moments in enumerate(M):
         t, v = T[parity::2], D[parity::2]
@@ -118,8 +121,6 @@ def _maps(f, M, T, D, *, slopes: int):
         values = jnp.einsum("psml,mlk->psmk", a, v)
         turned = (k if parity else -k) * jnp.einsum("psml,mlk->psmk", a[:slopes], t)
         found.append(jnp.concatenate([values, turned]).reshape(-1, degree + 1))
-        if parity == 0:
-            flat = a[:, 0, 0] @ t[0]
     return flat, *found
 
 
