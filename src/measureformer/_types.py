@@ -13,8 +13,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Bool
 
 if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and dtypes are checked at run time in the tests
     Array: TypeAlias = Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # the two libraries' stubs disagree on operators; shapes and 
     Scalar: TypeAlias = Any
     Matrix: TypeAlias = Any
     Numbers: TypeAlias = Any
+    Seen: TypeAlias = Any
 else:
     Array: TypeAlias = np.ndarray | jax.Array
     OptionalArray: TypeAlias = np.ndarray | jax.Array | None
@@ -29,6 +32,8 @@ else:
     Matrix: TypeAlias = np.ndarray | jax.Array | Callable[[Any], Any] | None  # constant, a function of time, or None for the identity
     # A number, an array, or a list of numbers: closed forms take what np.asarray takes, broadcast, and return NumPy
     Numbers: TypeAlias = int | float | np.ndarray | np.generic | list | tuple
+    # What a point sees: (n, m) booleans, a mask of ``fields.masks``, or None for everything
+    Seen: TypeAlias = Bool[np.ndarray, "n m"] | Bool[jax.Array, "n m"] | eqx.Module | None
 
 
 def namespace(*arrays: Any) -> ModuleType:

@@ -108,17 +108,18 @@ def test_large_beta_and_the_limit_at_zero():
 
 
 def test_blocks_batches_and_jax(monkeypatch):
-    import measureformer.diagnostics.energy as module
-
     x, w = map(np.stack, zip(*(cloud(s) for s in range(4)), strict=True))
     v = np.random.default_rng(0).normal(size=x.shape)
     whole = [interaction_energy(x, 2.0, w), energy_rate(x, v, 2.0, w), interaction_energy(x, 2.0, w, normalisation="centred")]
     for k in range(4):
         assert interaction_energy(x[k], 2.0, w[k]) == pytest.approx(whole[0][k], rel=1e-14)
-    monkeypatch.setattr(module, "_BLOCK", 1)
+    monkeypatch.setattr("measureformer.kernels.dense.TILE", 1)
     parts = [interaction_energy(x, 2.0, w), energy_rate(x, v, 2.0, w), interaction_energy(x, 2.0, w, normalisation="centred")]
     np.testing.assert_allclose(parts, whole, rtol=1e-14)
-    np.testing.assert_allclose(interaction_energy(jnp.asarray(x), 2.0, jnp.asarray(w)), whole[0], rtol=1e-14)
+    on_jax = jnp.asarray(x), 2.0, jnp.asarray(w)
+    np.testing.assert_allclose(interaction_energy(*on_jax), whole[0], rtol=1e-14)
+    np.testing.assert_allclose(interaction_energy(*on_jax, normalisation="centred"), whole[2], rtol=1e-13)
+    np.testing.assert_allclose(energy_rate(on_jax[0], jnp.asarray(v), *on_jax[1:]), whole[1], rtol=1e-13)
 
 
 def test_a_token_without_weight_changes_nothing():

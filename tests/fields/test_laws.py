@@ -257,15 +257,18 @@ def test_l2_on_the_sphere_is_softmax_of_twice_beta():
     np.testing.assert_allclose(L2(1.5)(x, x, w), Softmax(3.0)(x, x, w), rtol=1e-13)
 
 
-def test_many_queries_go_in_blocks(monkeypatch):
-    monkeypatch.setattr("measureformer.fields.particle.BLOCK", 40)
+@pytest.mark.parametrize("name", SINGLE)
+def test_many_pairs_go_in_tiles(monkeypatch, name):
+    """Two batches of 20 tokens, tiles of 4 by 4, on JAX, against the formula written out, on NumPy: without a mask and with one."""
     rng = np.random.default_rng(12)
-    x, w = normalize(rng.normal(size=(2, 9, 3))), rng.uniform(0.1, 1, (2, 9))
-    for mask in (None, Causal(), Mask(rng.uniform(size=(9, 9)) < 0.8)):
-        whole = ParticleField(Softmax(2.0), mask=mask)(x, x, w)
-        field = ParticleField(Softmax(2.0), mask=mask)
-        blocks = jax.jit(lambda x, w, field=field: field(x, x, w))(jnp.asarray(x), jnp.asarray(w))
-        np.testing.assert_allclose(blocks, whole, atol=1e-14)
+    x, w = normalize(rng.normal(size=(2, 20, 3))), rng.uniform(0.1, 1, (2, 20))
+    allowed = Mask(rng.uniform(size=(20, 20)) < 0.8)
+    fields = [ParticleField(make(name), mask=mask) for mask in (None, allowed if name == "softmax" else Causal())]
+    whole = [field(x, x, w) for field in fields]
+    monkeypatch.setattr("measureformer.kernels.dense.TILE", 4)
+    tiles = jax.jit(lambda x, w: [field(x, x, w) for field in fields])(jnp.asarray(x), jnp.asarray(w))
+    np.testing.assert_allclose(tiles, whole, atol=1e-12 if name == "sinkhorn" else 1e-14)
+    np.testing.assert_allclose([field(x, x, w) for field in fields], whole, atol=1e-12 if name == "sinkhorn" else 1e-14)
 
 
 def test_shapes_that_do_not_fit_are_named():

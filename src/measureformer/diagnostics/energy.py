@@ -6,10 +6,8 @@ from jaxtyping import Float
 from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
 from ..geometry import tangent
+from ..kernels import exponential_sums, pair_sums
 from .harmonic_mass import log_masses_by_harmonics
-
-# Scores held at a time.
-_BLOCK = 2**22
 
 # What multiplies S = iint e^{b <V x, y>} dmu dmu, as its logarithm, a function of b and of the number of tokens.
 NORMALISATIONS = {
@@ -88,28 +86,20 @@ def log_partition(
 
     Args, Raises: as in ``interaction_energy``.
     """
-    xp = namespace(points, weights)
-    w = _weights(points, weights)
-    queries = beta * (points if V is None else points @ _symmetric(V))
+    xp, w = namespace(points, weights), _weights(points, weights)
+    queries = beta * _images(points, V)
     if xp is not np or points.ndim != 2:
-        return _log_masses(queries, points, w)
+        return _log_mass(queries, points, w)
     log_mass, far = log_masses_by_harmonics(points, float(beta), w, V)
     if len(far):
-        log_mass[far] = _log_masses(queries[far], points, w)
+        log_mass[far] = _log_mass(queries[far], points, w)
     return log_mass
 
 
-def _log_masses(queries: Array, points: Array, w: Array) -> Array:
-    """log sum_j w_j e^{<z_i, x_j>}, by all pairs."""
-    xp, n = namespace(queries, points, w), queries.shape[-2]
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    parts = []
-    for start in range(0, n, step):
-        scores = queries[..., start : start + step, :] @ xp.swapaxes(points, -1, -2)
-        scores = xp.where(w[..., None, :] > 0, scores, -xp.inf)  # tokens without weight must not set the scale
-        top = scores.max(-1, keepdims=True)
-        parts.append(top[..., 0] + xp.log((xp.exp(scores - top) * w[..., None, :]).sum(-1)))
-    return xp.concatenate(parts, axis=-1)
+def _log_mass(queries, points, w):
+    """The same for any queries, over all pairs."""
+    _, mass, shift = exponential_sums(queries, points, w, points[..., :0])
+    return shift + namespace(mass).log(mass)
 
 
 def energy_rate(
@@ -127,19 +117,10 @@ def energy_rate(
 
     Args: as in ``interaction_energy``; ``velocities`` are tangent vectors v_i at the points, per unit of time.
     """
-    xp, n = namespace(points, velocities, weights), points.shape[-2]
-    shift = _shift(beta, n, normalisation)
-    w = _weights(points, weights)
-    queries = points if V is None else points @ _symmetric(V)
-    along = velocities if V is None else velocities @ V
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    total = xp.zeros(points.shape[:-2], points.dtype)
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
-        keys = xp.swapaxes(points, -1, -2)
-        scores = beta * (queries[..., rows, :] @ keys) + shift
-        total = total + (w[..., rows] * ((xp.exp(scores) * w[..., None, :]) * (along[..., rows, :] @ keys)).sum(-1)).sum(-1)
-    return total
+    xp, w = namespace(points, velocities, weights), _weights(points, weights)
+    images = _images(points, V)
+    pull, _, shift = exponential_sums(beta * images, points, w, images)
+    return (w * xp.exp(shift + _shift(beta, points.shape[-2], normalisation)) * (pull * velocities).sum(-1)).sum(-1)
 
 
 def dissipation(
@@ -182,10 +163,9 @@ def energy_gradient(
 
     Args: as in ``interaction_energy``.
     """
-    xp = namespace(points, weights)
-    w = _weights(points, weights)
-    images = points if V is None else points @ _symmetric(V)
-    return tangent(points, (xp.exp(beta * (images @ points.T)) * w) @ images)
+    images = _images(points, V)
+    pull, _, shift = exponential_sums(beta * images, points, _weights(points, weights), images)
+    return tangent(points, namespace(shift).exp(shift)[:, None] * pull)
 
 
 def _shift(beta: float, n: int, normalisation: str) -> float:
@@ -201,23 +181,22 @@ def _known(normalisation: str) -> None:
 
 def _centred(points, beta: float, weights, V):
     """sum_ij w_i w_j expm1(b <V x_i, x_j>) / 2b, with its limit at b = 0."""
-    xp = namespace(points, weights)
-    images = points if V is None else points @ _symmetric(V)
+    xp, images = namespace(points, weights), _images(points, V)
     if beta == 0:
         mean = (weights[..., None] * points).sum(-2)
         return (mean * (weights[..., None] * images).sum(-2)).sum(-1) / 2
-    step = max(1, _BLOCK // max(1, int(np.prod(points.shape[:-1]))))
-    total = xp.zeros(points.shape[:-2], points.dtype)
-    for start in range(0, points.shape[-2], step):
-        rows = slice(start, start + step)
-        scores = beta * (images[..., rows, :] @ xp.swapaxes(points, -1, -2))
-        total = total + (weights[..., rows] * (xp.expm1(scores) * weights[..., None, :]).sum(-1)).sum(-1)
-    return total / (2 * beta)
+    each = pair_sums(xp.expm1, beta * images, points, weights[..., None])[..., 0]
+    return (weights * each).sum(-1) / (2 * beta)
 
 
 def _weights(points, weights: OptionalArray) -> Array:
     xp = namespace(points, weights)
     return xp.full(points.shape[:-1], 1 / points.shape[-2], points.dtype) if weights is None else weights
+
+
+def _images(points, V):
+    """V x at each token."""
+    return points if V is None else points @ _symmetric(V)
 
 
 def _symmetric(V):

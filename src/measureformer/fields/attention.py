@@ -32,7 +32,7 @@ def attention(
     if B is None:
         xp = namespace(x, points, weights)
         return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
-    return softmax_average(_scores(x, points, B), points, weights)
+    return softmax_average(x @ B.T, points, points, weights)
 
 
 def attention_weights(

@@ -3,9 +3,9 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix
+from .._types import Array, Matrix, Seen
 from ..errors import InputError
 from .pairs import About, transform
 from .perceptron import perceptron
@@ -53,7 +53,7 @@ class MultiHead(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
         outputs = self.outputs or (None,) * len(self.heads)
@@ -81,7 +81,7 @@ class Scaled(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """c A[mu](x)."""
         return (self.factor(t) if callable(self.factor) else self.factor) * self.law(x, points, weights, t, seen)
@@ -100,7 +100,7 @@ class Neurons(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """W (U x + b)_+."""
         return perceptron(x, self.W, self.U, self.b)

@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
+from .._types import Array, Matrix, Scalar, Seen, namespace
+from ..kernels import query_blocks
 from .pairs import About, average, masses, queries_and_keys, transform
 
 
@@ -48,16 +49,22 @@ class Hardmax(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
         queries, keys = queries_and_keys(self, x, points, t)
+        values, d = transform(self.V, points, t, "V"), x.shape[-1]
         xp = namespace(queries, keys, weights, seen)
-        scores = queries @ xp.swapaxes(keys, -1, -2)
-        mass = xp.broadcast_to(masses(weights, seen), scores.shape)
-        if not self.itself:
-            mass = xp.where((x[..., :, None, :] == points[..., None, :, :]).all(-1), 0, mass)
-        scores = xp.where(mass > 0, scores, -xp.inf)
-        best = scores.max(-1, keepdims=True)
-        best = xp.where(best > -xp.inf, best, 0)
-        return average(xp.where(scores >= best - self.tie * (1 + abs(best)), mass, 0), transform(self.V, points, t, "V"))
+
+        def best(both, rows):
+            x, queries = both[..., :d], both[..., d:]
+            scores = queries @ xp.swapaxes(keys, -1, -2)
+            mass = xp.broadcast_to(masses(weights, seen, rows), scores.shape)
+            if not self.itself:
+                mass = xp.where((x[..., :, None, :] == points[..., None, :, :]).all(-1), 0, mass)
+            scores = xp.where(mass > 0, scores, -xp.inf)
+            top = scores.max(-1, keepdims=True)
+            top = xp.where(top > -xp.inf, top, 0)
+            return average(xp.where(scores >= top - self.tie * (1 + abs(top)), mass, 0), values)
+
+        return query_blocks(best, xp.concatenate([x, queries], -1), points)

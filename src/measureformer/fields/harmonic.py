@@ -1,7 +1,7 @@
 """Laws with the kernel e^{<z, y>} on the circle and on S^2 in linear time, by harmonics, with a bound of the error for every query."""
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -21,7 +21,7 @@ from .softmax import Softmax
 from .unnormalised import TimeUnit, Unnormalised
 
 KERNELS = ("auto", "dense", "harmonic")
-_BLOCK = 2**22  # pairs of a block of queries that are computed densely
+_BLOCK = 1024  # queries at a time that are summed over all atoms
 _HEADROOM = 1e-3  # a query may have so much less mass around it than a uniform measure gives
 _FLOOR = 16  # the least error promised, in units of that bound for a uniform measure
 
@@ -32,8 +32,8 @@ class Harmonic(eqx.Module):
     Points are normalised first, so that between the steps of an integrator the field is that of the nearest points of the sphere.
 
     With the error E = ``kernel.error`` mu(S) of the sums over e^{|z|}, and the mass Z that is found, the error of a normalised law is at
-    most 2 E / (Z e^{-|z|} - E), relative to |V|. Where that exceeds ``rtol``, far from all mass, the law itself is summed over all atoms. The
-    error of an unnormalised law is at most E e^{|z|}, relative to |V|; there the large speeds are right, and tiny ones may not be.
+    most 2 E / (Z e^{-|z|} - E), relative to |V|. Where that exceeds ``rtol``, far from all mass, the law itself is summed over all atoms.
+    The error of an unnormalised law is at most E e^{|z|}, relative to |V|: large speeds are right, tiny ones may not be.
 
     Args:
         law: ``Softmax``, ``Unnormalised``, or ``L2`` with K = None; Q, K, V constant; no mask.
@@ -44,8 +44,6 @@ class Harmonic(eqx.Module):
     law: Any
     kernel: Any
     rtol: Scalar
-
-    linear: ClassVar[bool] = True  # time and memory: nothing is gained by blocks of queries
 
     def __call__(
         self,
@@ -105,7 +103,7 @@ class Harmonic(eqx.Module):
 
     def _mended(self, value, far, x, y, w, t):
         """``value`` with the law itself at the queries that are far from all mass, block by block until there are no more."""
-        size = max(1, min(len(x), 1024, _BLOCK // len(y)))
+        size = min(len(x), _BLOCK)
 
         def mend(value):
             order, count = jnp.argsort(~far, stable=True), far.sum()

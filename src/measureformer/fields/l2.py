@@ -3,9 +3,9 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
+from .._types import Array, Matrix, Scalar, Seen
 from .pairs import About, queries_and_keys, softmax_average, transform
 
 
@@ -45,9 +45,9 @@ class L2(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
         queries, keys = queries_and_keys(self, x, points, t)
-        closeness = (2 * queries) @ namespace(keys).swapaxes(keys, -1, -2) - (keys * keys).sum(-1)[..., None, :]
-        return softmax_average(self.beta * closeness, transform(self.V, points, t, "V"), weights, seen)
+        values, lengths = transform(self.V, points, t, "V"), (keys * keys).sum(-1)
+        return softmax_average(2 * self.beta * queries, keys, values, weights, seen, offsets=-self.beta * lengths)

@@ -3,10 +3,11 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
-from .pairs import About, inner_scores, masses, queries_and_keys, transform
+from .._types import Array, Matrix, Scalar, Seen, namespace
+from ..kernels import pair_sums
+from .pairs import About, queries_and_keys, transform
 
 
 class Linear(eqx.Module):
@@ -44,11 +45,11 @@ class Linear(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        values = transform(self.V, points, t, "V")
-        if seen is not None:
-            return (masses(weights, seen) * inner_scores(self, x, points, t)) @ values
         queries, keys = queries_and_keys(self, x, points, t)
-        return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ (weights[..., None] * values))
+        values = weights[..., None] * transform(self.V, points, t, "V")
+        if seen is not None:
+            return pair_sums(lambda scores: scores, self.beta * queries, keys, values, seen=seen)
+        return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ values)

@@ -1,5 +1,7 @@
 """Masks: which atoms a token sees. Any law under a mask is the law of another measure for each token."""
 
+from typing import Any
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Integer
@@ -7,7 +9,8 @@ from jaxtyping import Bool, Integer
 from .._types import Array, namespace
 from ..errors import InputError
 
-# A mask answers ``rows(i, m)``: what the tokens of numbers i see among m atoms, booleans (len(i), m).
+# A mask answers ``block(i, j)``: which of the atoms j the tokens i see, booleans (len(i), len(j)); and ``check(m)``: does it fit m tokens?
+# It may answer ``amount(i, j)``: 0 if all the block is False, 2 if all of it is True, else 1, where that is known without looking.
 
 
 class Causal(eqx.Module):
@@ -19,9 +22,17 @@ class Causal(eqx.Module):
         Karagodin, Polyanskiy, Rigollet, arXiv:2411.04990.
     """
 
-    def rows(self, i: Integer[Array, " r"], m: int) -> Bool[Array, "r m"]:
+    def block(self, i: Integer[Array, " r"], j: Integer[Array, " c"]) -> Bool[Array, "r c"]:
         """j <= i."""
-        return namespace(i).arange(m) <= i[:, None]
+        return j <= i[:, None]
+
+    def amount(self, i: Integer[Array, " r"], j: Integer[Array, " c"]) -> Any:
+        """By the ends of the two ranges."""
+        xp = namespace(i, j)
+        return xp.where(j.max() <= i.min(), 2, xp.where(j.min() <= i.max(), 1, 0))
+
+    def check(self, m: int) -> None:
+        """It fits any number of tokens."""
 
 
 class Mask(eqx.Module):
@@ -39,12 +50,15 @@ class Mask(eqx.Module):
             raise InputError(f"allowed must be a square matrix of booleans, got shape {allowed.shape} of {allowed.dtype}")
         self.allowed = allowed
 
-    def rows(self, i: Integer[Array, " r"], m: int) -> Bool[Array, "r m"]:
-        """The rows of ``allowed``.
+    def block(self, i: Integer[Array, " r"], j: Integer[Array, " c"]) -> Bool[Array, "r c"]:
+        """A block of ``allowed``."""
+        return namespace(i, j, self.allowed).asarray(self.allowed)[i[:, None], j]
+
+    def check(self, m: int) -> None:
+        """Whether the mask is for m tokens.
 
         Raises:
-            InputError: the mask is for another number of tokens.
+            InputError: it is for another number of them.
         """
         if self.allowed.shape[0] != m:
             raise InputError(f"the mask is for {self.allowed.shape[0]} tokens, and there are {m}; probes need rows and columns too")
-        return namespace(i, self.allowed).asarray(self.allowed)[i]

@@ -6,7 +6,8 @@ A law is a frozen module that is called as ``law(x, points, weights, t=0.0, seen
     points   the atoms of mu, (*batch, m, d)
     weights  their masses, (*batch, m), >= 0; atoms of weight zero are passive probes: they go along and have no influence
     t        time, for parameters that are functions of it
-    seen     which atoms each point sees, (n, m) of booleans; all if None. Its measure is mu restricted to them, not renormalised.
+    seen     which atoms each point sees: (n, m) of booleans, or a mask where that would be large (``masses`` takes both); all if None.
+             The measure of a point is mu restricted to them, not renormalised.
 
 Its parameters are ``beta``, ``Q``, ``K`` and ``V``: each matrix constant, a function of time, or None for the identity. Scores are
 ``beta <Q x, K y>``; a paper's B = K^T Q is Q = B with K = None, and its 1/sqrt(k) belongs into beta. A point that sees nothing gets 0.
@@ -17,6 +18,7 @@ from typing import Any
 
 from .._types import Array, Matrix, namespace
 from ..errors import InputError
+from ..kernels import exponential_sums, visible
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,14 @@ def inner_scores(law: Any, x: Array, points: Array, t: Any) -> Array:
     return (law.beta * queries) @ namespace(keys).swapaxes(keys, -1, -2)
 
 
-def masses(weights: Array, seen: Array | None) -> Array:
-    """The mass of each atom as a point sees it, shape (*batch, n or 1, m)."""
+def masses(weights: Array, seen: Any, rows: Array | None = None) -> Array:
+    """The mass of each atom as the points of these rows (all, if None) see it, shape (*batch, n or 1, m)."""
     w = weights[..., None, :]
-    return w if seen is None else namespace(weights, seen).where(seen, w, 0)
+    if seen is None:
+        return w
+    xp = namespace(weights, seen)
+    atoms = xp.arange(weights.shape[-1])
+    return xp.where(visible(seen, atoms if rows is None else rows, atoms), w, 0)
 
 
 def tilted(scores: Array, mass: Array) -> Array:
@@ -87,23 +93,23 @@ def tilted(scores: Array, mass: Array) -> Array:
     return xp.exp(scores - xp.where(top > -xp.inf, top, 0)) * mass
 
 
-def softmax_average(scores: Array, values: Array, weights: Array, seen: Array | None = None) -> Array:
+def softmax_average(queries: Array, keys: Array, values: Array, weights: Array, seen: Any = None, offsets: Array | None = None) -> Array:
     """sum_j w_j exp(score_j) values_j / sum_j w_j exp(score_j) over what is seen, and 0 where nothing is.
 
-    The masses go to the values, and one product with (w values, w) gives numerator and denominator: no second matrix of pairs.
+    The scores are <queries, keys_j>, and ``offsets`` (*batch, m) are added to them as one more coordinate.
     """
-    xp = namespace(scores, values, weights, seen)
-    counted = weights[..., None, :] > 0 if seen is None else seen & (weights[..., None, :] > 0)
-    top = xp.where(counted, scores, -xp.inf).max(-1, keepdims=True)
-    # scores above the top belong to atoms that do not count
-    share = xp.exp(xp.minimum(scores - xp.where(top > -xp.inf, top, 0), 0))
-    if seen is not None:
-        share = xp.where(seen, share, 0)
-    both = share @ (weights[..., None] * xp.concatenate([values, xp.ones_like(values[..., :1])], -1))
-    return both[..., :-1] / xp.where(both[..., -1:] > 0, both[..., -1:], 1)
+    if offsets is not None:
+        xp = namespace(queries, keys, offsets)
+        queries = xp.concatenate([queries, xp.ones_like(queries[..., :1])], -1)
+        keys = xp.concatenate([keys, offsets[..., None]], -1)
+    return ratio(*exponential_sums(queries, keys, weights, values, seen=seen)[:2])
+
+
+def ratio(numerator: Array, mass: Array) -> Array:
+    """numerator / mass, and 0 where there is no mass."""
+    return numerator / namespace(mass).where(mass > 0, mass, 1)[..., None]
 
 
 def average(share: Array, values: Array) -> Array:
     """sum_j share_j values_j / sum_j share_j, and 0 where nothing is shared."""
-    total = share.sum(-1, keepdims=True)
-    return (share @ values) / namespace(share).where(total > 0, total, 1)
+    return ratio(share @ values, share.sum(-1))

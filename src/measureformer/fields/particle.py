@@ -1,17 +1,15 @@
-"""Any law as a field: in a space, under a mask, in blocks of queries when there are many."""
+"""Any law as a field: in a space, under a mask."""
 
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Float
 
 from .._types import Array, namespace
 from ..errors import InputError
 from ..geometry import Sphere
-
-BLOCK = 2**22  # numbers of the largest matrix of pairs
+from ..kernels import fits, visible
 
 
 class ParticleField(eqx.Module):
@@ -42,40 +40,27 @@ class ParticleField(eqx.Module):
     ) -> Float[Array, "*batch n d"]:
         """v[mu](x) at time t for mu = sum_j weights_j delta_{points_j}; leading axes are batches of measures.
 
-        More than a few thousand queries on JAX arrays go block by block: memory is O((n + m) d), and what the law holds (Sinkhorn: m^2).
+        Memory is O((n + m) d) for the laws of ``LAWS`` however many points there are, and what a law holds (Sinkhorn: m^2).
 
         Raises:
             InputError: the law returns vectors of another dimension; or a mask meets points that are not the tokens.
         """
-        n, m = x.shape[-2], points.shape[-2]
-        if self.mask is not None and n != m:
-            raise InputError(f"a mask is about the {m} tokens themselves, and the field was asked at {n} points; ask at all tokens at once")
-        batch = weights.size // m
-        if isinstance(x, jax.Array) and n * m * batch > BLOCK and n > 1 and not _linear(self.law):
-            return self._in_blocks(x, points, weights, t, size=max(1, BLOCK // (m * batch)))
-        return self._at(x, namespace(x).arange(n), points, weights, t)
-
-    def _at(self, x, rows, points, weights, t):
         tokens, atoms = self.space.tokens(x, t), self.space.tokens(points, t)
-        seen = None if self.mask is None else self.mask.rows(rows, points.shape[-2])
-        value = self.law(tokens, atoms, weights, t, seen)
+        value = self.law(tokens, atoms, weights, t, self._seen(x, points))
         if value.shape != x.shape:
             raise InputError(f"the law returns vectors of dimension {value.shape[-1]}, points have {x.shape[-1]}; V must be square")
         return self.space.velocity(x, value, t)
 
-    def _in_blocks(self, x, points, weights, t, size):
-        n = x.shape[-2]
-        count = -(-n // size)
-        # the last block is filled up with the last token
-        rows = jnp.minimum(jnp.arange(count * size), n - 1).reshape(count, size)
-        out = jax.lax.map(lambda i: self._at(jnp.take(x, i, axis=-2), i, points, weights, t), rows)
-        out = jnp.moveaxis(out, 0, -3)
-        return out.reshape(*x.shape[:-2], count * size, x.shape[-1])[..., :n, :]
-
-
-def _linear(law: Any) -> bool:
-    """Whether a law has a part that takes linear time, of which nothing is gained by blocks of queries."""
-    return any(getattr(part, "linear", False) for part in jax.tree.leaves(law, is_leaf=lambda node: hasattr(node, "linear")))
+    def _seen(self, x, points):
+        """The mask as a matrix if that is small, else as it is."""
+        if self.mask is None:
+            return None
+        n, m = x.shape[-2], points.shape[-2]
+        if n != m:
+            raise InputError(f"a mask is about the {m} tokens themselves, and the field was asked at {n} points; ask at all tokens at once")
+        self.mask.check(m)
+        rows = namespace(x).arange(n)
+        return visible(self.mask, rows, rows) if fits(x, points) else self.mask
 
 
 def remedy(field: Any) -> str:

@@ -3,10 +3,11 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
-from .pairs import About, inner_scores, masses, transform
+from .._types import Array, Matrix, Scalar, Seen, namespace
+from ..kernels import pair_sums
+from .pairs import About, queries_and_keys, transform
 
 
 class Sigmoid(eqx.Module):
@@ -44,10 +45,16 @@ class Sigmoid(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        scores = inner_scores(self, x, points, t) + self.bias
-        xp = namespace(scores)
-        gate = xp.exp(-xp.logaddexp(xp.zeros_like(scores), -scores))
-        return (masses(weights, seen) * gate) @ transform(self.V, points, t, "V")
+        queries, keys = queries_and_keys(self, x, points, t)
+        values = weights[..., None] * transform(self.V, points, t, "V")
+        return pair_sums(lambda scores: _gate(scores + self.bias), self.beta * queries, keys, values, seen=seen)
+
+
+def _gate(u):
+    """sigma(u), from an exponential that cannot overflow and with all digits where it is small."""
+    xp = namespace(u)
+    small = xp.exp(-abs(u))
+    return xp.where(u < 0, small, 1) / (1 + small)

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
+from .._types import Array, Matrix, Scalar, Seen, namespace
 from ..errors import ConditioningError
-from .pairs import About, inner_scores, masses, softmax_average, transform
+from ..kernels import exponentials
+from .pairs import About, inner_scores, masses, queries_and_keys, ratio, softmax_average, transform
 
 
 class Sinkhorn(eqx.Module):
@@ -59,16 +60,18 @@ class Sinkhorn(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
         kernel = inner_scores(self, points, points, t) / self.eps
+        values = transform(self.V, points, t, "V")
         if seen is None:
-            potential = self._potential(kernel, weights)[..., None, :]
-        else:
-            potential = self._potential(kernel[..., None, :, :], masses(weights, seen))
+            queries, keys = queries_and_keys(self, x, points, t)
+            potential = self._potential(kernel, weights)
+            return softmax_average(self.beta / self.eps * queries, keys, values, weights, offsets=potential) / self.eps
+        potential = self._potential(kernel[..., None, :, :], masses(weights, seen))
         scores = inner_scores(self, x, points, t) / self.eps + potential
-        return softmax_average(scores, transform(self.V, points, t, "V"), weights, seen) / self.eps
+        return ratio(*exponentials(scores, weights, values, seen)[:2]) / self.eps
 
     def remedy(self) -> str:
         """What to do if its values are not finite."""

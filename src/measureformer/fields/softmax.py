@@ -3,10 +3,10 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar
-from .pairs import About, inner_scores, softmax_average, transform
+from .._types import Array, Matrix, Scalar, Seen
+from .pairs import About, queries_and_keys, softmax_average, transform
 
 
 class Softmax(eqx.Module):
@@ -44,7 +44,8 @@ class Softmax(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        return softmax_average(inner_scores(self, x, points, t), transform(self.V, points, t, "V"), weights, seen)
+        queries, keys = queries_and_keys(self, x, points, t)
+        return softmax_average(self.beta * queries, keys, transform(self.V, points, t, "V"), weights, seen)

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from .._types import Array, Matrix, Scalar, namespace
+from .._types import Array, Matrix, Scalar, Seen, namespace
 from ..errors import InputError
-from .pairs import About, inner_scores, masses, transform
+from ..kernels import exponential_sums
+from .pairs import About, queries_and_keys, transform
 
 _PEAK = 'take the time unit TimeUnit.PEAK (in a configuration time = "peak"), which divides by e^beta and changes nothing but the clock'
 
@@ -72,16 +73,16 @@ class Unnormalised(eqx.Module):
         points: Float[Array, "*batch m d"],
         weights: Float[Array, "*batch m"],
         t: Any = 0.0,
-        seen: Bool[Array, "n m"] | None = None,
+        seen: Seen = None,
     ) -> Float[Array, "*batch n k"]:
         """A[mu](x)."""
-        mass = masses(weights, seen)
-        scores = inner_scores(self, x, points, t)
-        xp = namespace(scores, mass)
-        scores = xp.where(mass > 0, scores if self.time is TimeUnit.MEAN else scores - self.beta, -xp.inf)
-        if xp is np and scores.size and scores.max() > (limit := np.log(np.finfo(scores.dtype).max)):
-            raise InputError(f"a score is {scores.max():.4g}, and exp is finite up to {limit:.4g}: {self.remedy()}")
-        value = (xp.exp(scores) * mass) @ transform(self.V, points, t, "V")
+        queries, keys = queries_and_keys(self, x, points, t)
+        numerator, _, shift = exponential_sums(self.beta * queries, keys, weights, transform(self.V, points, t, "V"), seen=seen)
+        shift = shift if self.time is TimeUnit.MEAN else shift - self.beta
+        xp = namespace(shift)
+        if xp is np and shift.size and shift.max() > (limit := np.log(np.finfo(shift.dtype).max)):
+            raise InputError(f"a score is {shift.max():.4g}, and exp is finite up to {limit:.4g}: {self.remedy()}")
+        value = xp.exp(shift)[..., None] * numerator
         return value / (weights > 0).sum(-1)[..., None, None] if self.time is TimeUnit.TOKEN else value
 
     def remedy(self) -> str:

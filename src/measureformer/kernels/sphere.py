@@ -23,8 +23,8 @@ from .separable import gathered, powers, spread
 class SphereKernel(eqx.Module):
     """What does not depend on the points: the tables of a degree, and how the lengths of the queries are treated.
 
-    ``error`` is what ``radii`` says. ``project`` leaves the component of the numerator along z out: a field on the sphere with z = beta x does
-    not need it.
+    ``error`` is what ``radii`` says. ``project`` leaves the component of the numerator along z out: a field on the sphere
+    with z = beta x does not need it.
     """
 
     degree: int = eqx.field(static=True)
@@ -59,8 +59,8 @@ class SphereKernel(eqx.Module):
 
 @lru_cache(maxsize=16)
 def legendre_tables(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, orthonormal with their (cos, sin)(m phi) for the
-    uniform probability, in cosines (m even) or sines; and the same over sin(theta), in sines (m even, m > 0) or cosines; zero for m = 0.
+    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, orthonormal with their (cos, sin)(m phi) for
+    the uniform probability, in cosines (m even) or sines; and the same over sin(theta), in sines (m even, m > 0) or cosines; zero for m = 0.
     """
     size = 2 * (degree + 2)
     theta = 2 * np.pi * (np.arange(size) + 0.5) / size
@@ -110,7 +110,7 @@ def _moments(y, weights, degree: int):
 
 
 def _maps(f, M, T, D, *, slopes: int):
-    """The matrices of ``_values``: for each radial function f (p, l) the map of m = 0, the maps over sin(theta), their theta derivatives."""
+    """The matrices of ``_values``: for each radial function f (p, l) the map of m = 0, maps over sin(theta), derivatives in theta."""
     degree = T.shape[1] - 1
     k = jnp.arange(degree + 1).astype(T.dtype)
     flat = f * jnp.einsum("lk,k->l", T[0], M[0][:, 0, 0]) @ T[0]
