@@ -59,8 +59,8 @@ class SphereKernel(eqx.Module):
 
 @lru_cache(maxsize=16)
 def legendre_tables(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, orthonormal with their (cos, sin)(m phi) for
-    the uniform probability, in cosines (m even) or sines; and the same over sin(theta), in sines (m even, m > 0) or cosines; zero for m = 0.
+    """T^m_{lk}, shape (L + 1, L + 1, L + 1) in the order m, l, k: the functions of latitude, with (cos, sin)(m phi) orthonormal for
+    the uniform probability, in cosines (m even) or sines; the same over sin(theta), in sines (m even, m > 0) or cosines; 0 for m = 0.
     """
     size = 2 * (degree + 2)
     theta = 2 * np.pi * (np.arange(size) + 0.5) / size
