@@ -3,7 +3,8 @@
 Prints a Markdown table of one evaluation of the velocity of softmax attention with Q = K = V = I at n uniform tokens on the circle or S^2:
 seconds of all processors (user and system) and of the clock, the least of some rounds; the error at random tokens against sums over all
 pairs; how much memory the evaluation adds to the data; and the time of the dense kernel, extrapolated as n^2 from a size it can do.
-Then the numbers of atoms from which on the harmonics are faster, and the constants of ``measureformer.kernels.choose``.
+Then both kernels for few atoms: from which number on the harmonics are faster. The constants of ``measureformer.kernels.choose`` are
+fitted to these tables.
 """
 
 import argparse

@@ -68,7 +68,7 @@ class Harmonic(eqx.Module):
         """A[mu](x), and the bound of the error at each query before those above ``rtol`` are summed over all atoms."""
         return self._measures(lambda x, y, w: self._one(x, y, w, t), x, points, weights)
 
-    def _measures(self, one, x, points, weights):
+    def _measures(self, one, x, points, weights) -> Any:
         """One measure after the other."""
         x, points, weights = jnp.asarray(x), jnp.asarray(points), jnp.asarray(weights)
         batch = x.shape[:-2]
