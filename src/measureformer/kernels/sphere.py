@@ -50,6 +50,8 @@ class SphereKernel(eqx.Module):
             z: queries, of lengths in the range that the kernel was made for.
             y: keys of length 1.
             weights: of the keys, >= 0.
+
+        Derivatives of JAX in z or y (forward mode) are NaN where z or y is on the third axis; elsewhere they are right.
         """
         radial = Radial.of(self, z, self.degree, 3)
         T, D = (jnp.asarray(table, z.dtype) for table in (self.moment_table, self.value_table))
