@@ -10,7 +10,7 @@ CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 # Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
 ARGS ?=
 
-.PHONY: help demo test lint types pytest test-slow bench bench-slow bench-exact bench-phases acceptance scaling float32 dense baseline lock clean
+.PHONY: help demo test lint types pytest test-slow bench bench-slow bench-exact bench-phases acceptance scaling float32 dense kernels baseline lock clean
 
 help:
 	@echo 'make demo        the main job on real data; writes demo-output/report.html'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench-exact exact flows against integrators (make bench-phases: the phase diagram against the published algorithm)'
 	@echo 'make acceptance  the table of what must be reached, measured (make scaling: times against the number of atoms)'
 	@echo 'make baseline    against the same network trained by Adam (make float32: how many atoms single precision carries)'
+	@echo 'make kernels     sums over atoms in linear time: times, errors, memory, break-even with all pairs'
 	@echo 'make dense       dense attention beside NumPy, JAX written out, torch and KeOps (those that are installed)'
 	@echo 'make lock        resolve requirements/*.txt again (needs uv; LOCK=--upgrade for the newest versions)'
 	@echo 'make clean       remove everything that was built, .venv too'
@@ -64,6 +65,9 @@ scaling: .venv/.dev
 
 float32: .venv/.dev
 	PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/float32.py $(ARGS)
+
+kernels: .venv/.dev
+	$(BIN)/python benchmarks/kernels.py $(ARGS)
 
 # Peers that are installed in .venv join in. Larger: make dense ARGS="--cases 3x64000"
 dense: .venv/.dev

@@ -71,6 +71,7 @@ class FlowTable(Table):
     atol: float | None = Field(default=None, gt=0)
     step: float | None = Field(default=None, gt=0)
     max_steps: int = Field(default=100_000, ge=1)
+    kernel: Literal["auto", "dense", "harmonic"] = "auto"
     kappa: float | None = Field(default=None, gt=0)
     heun: bool = False
     converged: float | None = Field(default=None, gt=0)
@@ -297,7 +298,8 @@ def _options(config: Config, origin: str) -> dict[str, Any]:
     import jax
 
     table = config.flow
-    options: dict[str, Any] = {"rtol": table.rtol, "atol": table.atol, "step": table.step, "max_steps": table.max_steps}
+    names = ("rtol", "atol", "step", "max_steps", "kernel")
+    options: dict[str, Any] = {name: getattr(table, name) for name in names}
     if table.kappa is not None:
         if table.step is None:
             raise InputError(f"{origin}: flow.kappa (noise) needs flow.step, a fixed step much shorter than the time scales of the law")

@@ -122,6 +122,14 @@ def _begun(parts: Parts, out: Path, *, resume: bool, force: bool) -> Checkpoint 
     return None
 
 
+def _sums(sums: dict) -> str:
+    """How the sums over tokens were computed."""
+    if sums["name"] == "dense":
+        return "over all pairs"
+    far = f"; up to {sums['far']} tokens over all pairs" if sums["far"] else ""
+    return f"harmonics of degree {sums['degree']}, error at most {number(sums['bound'])}{far}"
+
+
 def _clear(out: Path) -> None:
     """No file of another simulation stays."""
     for name in (*FILES, *(f"figures/{figure}" for figure in FIGURES)):
@@ -188,6 +196,7 @@ def _show(summary: dict, out: Path) -> None:
             else " (that of softmax: no functional of this field is known)."
         ),
         f"Clusters: {summary['clusters']}.",
+        f"Sums: {_sums(summary['sums'])}.",
     ]
     names = [f" of {m['label']!r}" if len(summary["measures"]) > 1 else "" for m in summary["measures"]]
     events = [f"{e['kind']}{names[e['measure']]} at t = {e['time']:.6g}: {number(e['value'])}" for e in summary["events"]]

@@ -8,13 +8,14 @@ from jaxtyping import Float, Int
 from .._types import Array
 from ..errors import InputError
 from ..geometry import norm
+from .cells import components_of_many
 
 # Coordinates of differences held at a time.
 _BLOCK = 2**21
 # Components that are grown before a tree is built; nearest points that it is asked for, the point itself among them.
 _FEW, _NEAREST = 32, 9
-# Points from which on a tree is worth its price, and close pairs for each of them that may be listed.
-_MANY, _PAIRS = 2000, 64
+# Points from which on cells are worth their price, and dimensions up to which.
+_MANY, _FLAT = 2000, 8
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def clusters(points: Float[Array, "n d"], angle: float, weights: Float[Array, " 
 
     Unlike the rank of a thresholded Gram matrix it is right when closeness is not transitive. Each token is compared once with those that
     no component has yet, O(n k) for k tight clusters; where there are many clusters, with its neighbours in a tree, O(n log n) for
-    scattered tokens in low dimension. O(n^2) at worst, O(n) memory.
+    scattered tokens. Thousands of tokens in few dimensions go by cells, O(n log n). O(n^2) at worst, O(n) memory.
 
     Args:
         points: tokens on the sphere (any points of R^d work: their chords are compared with 2 sin(angle / 2)).
@@ -90,25 +91,13 @@ def components(points: Float[np.ndarray, "n d"], reach: float) -> Int[np.ndarray
 
     A few large components are taken off one after the other; many small or thin ones are found with a tree.
     """
-    n = len(points)
-    if n > _MANY and (labels := _by_pairs(points, reach)) is not None:
-        return _in_order(labels)
+    n, d = points.shape
+    if n >= _MANY and d <= _FLAT and reach > 0:
+        return components_of_many(points, reach)
     labels, free = _grown(points, np.arange(n), reach, _FEW)
     if free.size:
         labels[free] = _FEW + _by_nearest(points[free], reach)
     return _in_order(labels)
-
-
-def _by_pairs(points: np.ndarray, reach: float) -> np.ndarray | None:
-    """The same labels, not in order, from the list of all close pairs; None if it is long."""
-    from scipy.spatial import KDTree
-
-    n, tree, slightly_more = len(points), KDTree(points), _strictly_beyond(reach)
-    if tree.count_neighbors(tree, slightly_more) > _PAIRS * n:
-        return None
-    i, j = tree.query_pairs(slightly_more, output_type="ndarray").T
-    close = norm(points[i] - points[j])[:, 0] <= reach
-    return _connected(n, i[close], j[close])
 
 
 def _by_nearest(points: np.ndarray, reach: float) -> np.ndarray:

@@ -7,6 +7,7 @@ from .._types import Array, OptionalArray, namespace
 from ..errors import InputError
 from ..geometry import tangent
 from ..kernels import exponential_sums, pair_sums
+from .harmonic_mass import log_masses_by_harmonics
 
 # What multiplies S = iint e^{b <V x, y>} dmu dmu, as its logarithm, a function of b and of the number of tokens.
 NORMALISATIONS = {
@@ -83,13 +84,25 @@ def log_partition(
 ) -> Float[Array, "*batch n"]:
     r"""$\log Z_i$ with $Z_i = \sum_j w_j e^{\beta \langle V x_i, x_j \rangle}$: what softmax divides by, and the weight of its metric.
 
-    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i.
+    On the sphere and with V = I, -beta <= log Z_i <= beta. For n equal tokens the sum without weights is n Z_i. Thousands of tokens (NumPy)
+    on the circle or S^2 are summed in linear time, to 1e-11.
 
     Args, Raises: as in ``interaction_energy``.
     """
     xp, w = namespace(points, weights), equal_if_none(points, weights)
-    _, mass, shift = exponential_sums(beta * _images(points, V), points, w, points[..., :0])
-    return shift + xp.log(mass)
+    queries = beta * _images(points, V)
+    if xp is not np or points.ndim != 2:
+        return _log_mass(queries, points, w)
+    log_mass, far = log_masses_by_harmonics(points, float(beta), w, V)
+    if len(far):
+        log_mass[far] = _log_mass(queries[far], points, w)
+    return log_mass
+
+
+def _log_mass(queries, points, w):
+    """The same for any queries, over all pairs."""
+    _, mass, shift = exponential_sums(queries, points, w, points[..., :0])
+    return shift + namespace(mass).log(mass)
 
 
 def energy_rate(

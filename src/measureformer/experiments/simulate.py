@@ -15,7 +15,6 @@ from ..fields import Hardmax, ParticleField
 from ..fields.layers import MixLN, PeriLN, PreLN
 from ..flows import Checkpoint, Stop, Trajectory, flow
 from ..geometry import Sphere, normalize
-from ..kernels.dense import TILE
 from ..measures import Empirical
 from ..measures.clouds import Label
 from .depth import through_layers
@@ -36,7 +35,7 @@ class Simulation:
         field: a law in a space.
         horizon: T, in the unit of time of the law.
         saves: number of intervals between saved times.
-        options: further keywords of ``evolve`` (rtol, atol, step, noise, events, max_steps).
+        options: further keywords of ``evolve`` (rtol, atol, step, noise, events, kernel, max_steps).
         angle: tokens closer than that, in radians, belong to one cluster.
         audit: whether to integrate the dissipation too and compare with the energy (twice the work).
         probes: passive points (p, d) that follow every measure and have no influence.
@@ -73,9 +72,9 @@ def simulate(
     Returns:
         The trajectory and a summary, ready for JSON: ``energy_initial``, ``energy_final`` (means over the measures if there are several),
         ``energy_monotone`` (the law's own functional where one is known, which ``energy`` says; at the saved times, in the direction in
-        which the law drives it), ``clusters`` (in all), ``max_norm_error``
-        (over all saved times; None in R^d), ``steps``, ``kernel``, ``wall_s``, and ``status`` ("blow_up" if one measure did), ``stop``,
-        ``time``, ``events``, ``measures`` (each with its own ``status`` and ``time``).
+        which the law drives it), ``clusters`` (in all), ``max_norm_error`` (over all saved times; None in R^d), ``steps``, ``kernel``
+        ("dense" or "harmonic"; more under ``sums``), ``wall_s``, and ``status`` ("blow_up" if one measure did), ``stop``, ``time``,
+        ``events``, ``measures`` (each with its own ``status`` and ``time``).
     """
     start = time.perf_counter()
     structure = energy_of(simulation.field)
@@ -84,7 +83,6 @@ def simulate(
     ends = result.measures
     places = [np.asarray(mu.points) if simulation.scheme is None else normalize(np.asarray(mu.points)) for mu in ends]
     found = [clusters(x, simulation.angle, np.asarray(mu.weights)).count for x, mu in zip(places, ends, strict=True)]
-    size = max(mu.size for mu in ends)
     monotone, account = _account(result, structure, _normalisation(simulation.field, structure))
     summary = {
         "energy_initial": _number(energy[:, 0].mean()),
@@ -93,7 +91,7 @@ def simulate(
         "clusters": int(sum(found)),
         "max_norm_error": _norm_error(result) if _spherical(simulation) else None,
         "steps": result.steps,
-        "kernel": "dense" if size * size * len(ends) <= TILE**2 else "dense in tiles",
+        "kernel": result.kernel.name,
         "wall_s": time.perf_counter() - start,
         "status": _status(result),
         "stop": result.stop.name.lower(),
@@ -103,6 +101,7 @@ def simulate(
         "drift": result.drift,
         "events": [{"kind": h.kind, "time": h.time, "measure": h.measure, "value": _number(h.value)} for h in result.happenings],
         "energy": account,
+        "sums": dataclasses.asdict(result.kernel),
         "measures": [
             {
                 "label": label,

@@ -32,6 +32,7 @@ def evolve(
     quantities: Mapping[str, Callable[[Any, Any], float]] | None = None,
     rates: Mapping[str, Callable[[Any, Any, Any], Any]] | None = None,
     dense: bool = False,
+    kernel: str = "auto",
     max_steps: int = 100_000,
     progress: Callable[[float], None] | None = None,
     keep: Callable[[Checkpoint], None] | None = None,
@@ -57,6 +58,9 @@ def evolve(
         quantities: functions of (points, weights), NumPy, evaluated at the saved times.
         rates: functions of (points (N, n, d), velocities, weights (N, n)) on JAX arrays, giving (N,); their integrals over time are kept.
         dense: keep the interpolant of every step for ``Trajectory.at`` (memory: about 14 copies of the tokens for each step).
+        kernel: how sums over atoms are computed: ``"dense"``, all pairs; ``"harmonic"``, in linear time (softmax, unnormalised and L2
+            attention on the circle and on S^2); ``"auto"``, what is faster. The error of a velocity is to stay below a tenth of ``rtol``;
+            ``Trajectory.kernel`` says what came of it.
         max_steps: attempts before the flow gives up; the outcome says so.
         progress: called with the time after every step.
         keep: called at every saved time, with a checkpoint.
@@ -66,7 +70,8 @@ def evolve(
         The trajectory. It may have stopped early: look at ``stop``, and at ``stops`` of the single measures.
 
     Raises:
-        InputError: bad arguments; points off the sphere; a field that is not finite at the start.
+        InputError: bad arguments; points off the sphere; a field that is not finite at the start; a kernel that the field
+            does not have.
     """
     import jax
 
@@ -74,7 +79,7 @@ def evolve(
 
     task = Task(
         field, _listed(measures), _probes(probes, measures), float(horizon), times_of(saveat, horizon), rtol, atol, step, solver, noise,
-        tuple(events), dict(quantities or {}), dict(rates or {}), dense, max_steps, progress, keep, resume,
+        tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume,
     )  # fmt: skip
     _check(task)
     with jax.enable_x64(True):

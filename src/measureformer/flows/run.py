@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
+from ..fields.harmonic import with_kernel
 from ..fields.particle import remedy
 from .checkpoint import Checkpoint, Moment
+from .kernel import Kernel, acceptable, look_at
 from .steps import Taken, attempt, look, noisy, several, speeds
 from .task import Task
 from .trajectory import Stop, Trajectory
@@ -32,9 +34,8 @@ class Run:
         if self.tolerances is not None and not isinstance(self.solver, diffrax.AbstractAdaptiveSolver):
             raise InputError(f"solver {type(self.solver).__name__} has no error estimate; give a fixed step")
         self.order = float(self.solver.error_order(diffrax.ODETerm(lambda t, y, args: y)) or 1)
-        # numbers of the field as arrays: other values do not compile again
-        self.field = jax.tree.map(lambda leaf: self._array(leaf) if _numeric(leaf) else leaf, task.field)
         points, self.weights = self._stacked()
+        self.field, self.kernel = self._field_and_kernel(points, rtol / 10)
         self.state = self.field.space.retract(points), {name: self._array(np.zeros(len(task.measures))) for name in task.rates}
         self.t, self.stop, self.steps, self.rejected, self.drift = 0.0, None, 0, 0, 0.0
         self.key = None if task.noise is None else task.noise.key
@@ -53,6 +54,7 @@ class Run:
                 break
             self._advance(float(time))
             self.moments.append(Moment(self.t, *jax.tree.map(np.asarray, self.state)))
+            self.kernel = look_at(self.field, self.kernel, self.state[0], self.weights, self._array(self.t))
             if self.task.keep:
                 self.task.keep(Checkpoint(self.moments, self._memory()))
         if self.stop is None:
@@ -65,6 +67,7 @@ class Run:
             "steps": np.int64(self.steps),
             "rejected": np.int64(self.rejected),
             "drift": np.float64(self.drift),
+            "kernel": np.array([self.kernel.bound, self.kernel.error, self.kernel.far], np.float64),
             "stop": np.str_("" if self.stop is None else self.stop.name),
             "key": np.zeros(0, np.uint32) if self.key is None else np.asarray(jax.random.key_data(self.key)),
         }
@@ -77,6 +80,8 @@ class Run:
             raise InputError(f"resume is a checkpoint of another flow: points of shape {last.points.shape}, not {self.state[0].shape}")
         self.t, self.state = last.time, (self._array(last.points), {name: self._array(s) for name, s in last.integrals.items()})
         self.h, self.drift = float(memory["step"]), float(memory["drift"])
+        bound, error, far = memory["kernel"].tolist()
+        self.kernel = self.kernel.and_then(Kernel(bound=bound, error=error, far=int(far)))
         self.steps, self.rejected = int(memory["steps"]), int(memory["rejected"])
         self.stop = Stop[str(memory["stop"])] if str(memory["stop"]) else None
         if self.key is not None:
@@ -93,6 +98,19 @@ class Run:
         points = np.stack([np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)]) for x in rows])
         weights = np.stack([np.concatenate([np.asarray(mu.weights), np.zeros(n - mu.size)]) for mu in measures])
         return self._array(points), self._array(weights)
+
+    def _field_and_kernel(self, points: jax.Array, rtol: float) -> tuple[Any, Kernel]:
+        """The field with the kernel for the tokens, its numbers as arrays: other values do not compile again."""
+        choice = with_kernel(self.task.field, self.task.kernel, *points.shape[1:], rtol=rtol, dtype=self.dtype)
+
+        def arrays(field):
+            return jax.tree.map(lambda leaf: self._array(leaf) if _numeric(leaf) else leaf, field)
+
+        field = arrays(choice.field)
+        kernel = look_at(field, Kernel(choice.name, choice.why), points, self.weights, self._array(0.0))
+        if acceptable(field, kernel):
+            return field, kernel
+        return arrays(self.task.field), Kernel("dense", f"harmonics were off by {kernel.error:.2g}, which is more than they promised")
 
     def _start_speed(self) -> np.ndarray:
         speed = np.asarray(speeds(self.field, self.state[0], self.weights, self._array(0.0)))
@@ -207,6 +225,7 @@ class Run:
             quantities=quantities,
             integrals={name: np.stack([moment.integrals[name] for moment in self.moments], axis=1) for name in task.rates},
             dense=self._between if task.dense else None,
+            kernel=self.kernel,
         )
 
     def _between(self, t: float) -> list[np.ndarray]:

@@ -29,6 +29,7 @@ class Task:
     quantities: dict[str, Callable]
     rates: dict[str, Callable]
     dense: bool
+    kernel: str
     max_steps: int
     progress: Callable[[float], None] | None
     keep: Callable[[Checkpoint], None] | None

@@ -9,6 +9,7 @@ import numpy as np
 from .._types import namespace
 from ..errors import InputError
 from ..measures import Empirical
+from .kernel import Kernel
 
 
 class Stop(Enum):
@@ -51,6 +52,7 @@ class Trajectory:
         happenings: events in the order of time.
         quantities: what was observed at the saved times, shape (N, T) for each name.
         integrals: the integrals of the given rates from time 0 to the saved times, shape (N, T) for each name.
+        kernel: how the sums over atoms were computed, and how well.
     """
 
     times: np.ndarray
@@ -67,6 +69,7 @@ class Trajectory:
     quantities: dict[str, np.ndarray] = field(default_factory=dict)
     integrals: dict[str, np.ndarray] = field(default_factory=dict)
     dense: Callable[[float], list[np.ndarray]] | None = None
+    kernel: Kernel = Kernel()
 
     @property
     def measures(self) -> list[Empirical]:
