@@ -7,7 +7,8 @@ for almost all controls with enough segments, and it is the same at every point 
 
 To steer: a loop, that is, random segments and then the same backwards, ends where it began, and its end point has full rank in the
 controls. From there the controls follow a path of end points, by Newton's method with steps of least norm (Coron's return method, and
-Davidenko's continuation).
+Davidenko's continuation). Where they cannot go on, a new loop starts there: as long as the path stays within an orbit, each of its points
+has a neighbourhood that one loop covers, and finitely many legs lead to its end.
 """
 
 from collections.abc import Callable
@@ -17,10 +18,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ...measures import Gaussian
+from ..steps import tableau
 
-STEPS = 12  # of the Runge-Kutta method of order 4, in a segment
+STEPS = 6  # of the Dormand-Prince method of order 8, in a segment
 _EPS = 1e-40  # of the complex step: derivatives of polynomials to rounding
-_RANK = 1e-8
+_RANK = 1e-7
 _FAR = 1e6
 
 Control = tuple[np.ndarray, np.ndarray]
@@ -50,14 +52,18 @@ def segment_end(V: np.ndarray, A: np.ndarray, x: np.ndarray, steps: int = STEPS)
     """States (..., N, s) after one unit of time under V, A of shapes (..., 1, d, d); complex arguments go through."""
     d = V.shape[-1]
     h, (m, S) = 1.0 / steps, _unpacked(x, d)
+    a, b = tableau()[:2]
     for _ in range(steps):
-        a, P = _rates(V, A, m, S)
-        b, Q = _rates(V, A, m + h / 2 * a, S + h / 2 * P)
-        c, R = _rates(V, A, m + h / 2 * b, S + h / 2 * Q)
-        e, T = _rates(V, A, m + h * c, S + h * R)
-        m, S = m + h / 6 * (a + 2 * b + 2 * c + e), S + h / 6 * (P + 2 * Q + 2 * R + T)
+        slopes: list[tuple[np.ndarray, np.ndarray]] = []
+        for row in a:
+            slopes.append(_rates(V, A, m + h * _sum(row, slopes, 0), S + h * _sum(row, slopes, 1)))
+        m, S = m + h * _sum(b, slopes, 0), S + h * _sum(b, slopes, 1)
     i, j = np.triu_indices(d)
     return np.concatenate([m, S[..., i, j]], -1)
+
+
+def _sum(row: np.ndarray, slopes: list[tuple[np.ndarray, np.ndarray]], part: int):
+    return sum((c * slope[part] for c, slope in zip(row, slopes, strict=False) if c), start=0.0)
 
 
 def end_and_jacobian(control: Control, x: Float[np.ndarray, "N s"]) -> tuple[Float[np.ndarray, "N s"], Float[np.ndarray, "Ns p"]]:
@@ -97,7 +103,7 @@ def orbit_dimension(gaussian: Gaussian, *, seed: int = 0) -> int:
     """Dimension of what softmax attention can reach from N measures (at most the number N d (d + 3) / 2 of coordinates).
 
     The rank of the end point in the controls, with more and more segments until twice as many add nothing. Never too large, and exact for
-    almost all random controls; a rank counts singular values above 1e-8 of the largest one.
+    almost all random controls; a rank counts singular values above 1e-7 of the largest one.
 
     Args:
         gaussian: a batch (N, d).
@@ -105,17 +111,19 @@ def orbit_dimension(gaussian: Gaussian, *, seed: int = 0) -> int:
     """
     scaled, _, _ = normalised(gaussian, gaussian)
     x, d = states_of(scaled), gaussian.dimension
-    rng, best, K = np.random.default_rng(seed), -1, 2 * max(2, -(-x.size // (2 * d * d)))
+    rng, best, K, size = np.random.default_rng(seed), -1, 2 * max(2, -(-x.size // (2 * d * d))), 0.5
     while True:
-        V, A = (0.5 * rng.normal(size=(K, d, d)) / np.sqrt(d) for _ in range(2))
+        V, A = (size * rng.normal(size=(K, d, d)) / np.sqrt(d) for _ in range(2))
         with np.errstate(all="ignore"):
             _, J = end_and_jacobian((V, A), x)
         if np.isfinite(J).all():
-            values = np.linalg.svd(J / np.linalg.norm(J, axis=1, keepdims=True).clip(1e-300), compute_uv=False)
+            values = np.linalg.svd(J, compute_uv=False)
             found = int((values > _RANK * values[0]).sum())
             if found <= best or found == x.size:
                 return max(found, best)
             best, K = found, 2 * K
+        else:  # a blow-up
+            size /= 2
 
 
 def normalised(start: Gaussian, goal: Gaussian) -> tuple[Gaussian, Gaussian, np.ndarray]:
@@ -137,52 +145,64 @@ def _symmetric(S: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Shot:
-    """Controls V, A (K, d, d), the part of the path that they follow, and the distance that is left, relative."""
+class Leg:
+    """Controls V, A (K, d, d), their end point, and the part of the path that is behind them."""
 
     control: Control
+    end: np.ndarray
     reached: float
-    left: float
 
 
-def follow(x: np.ndarray, path: Callable[[float], np.ndarray], control: Control, tolerance: float) -> Shot:
-    """Let the end point follow a path from ``path(0)``, the end of the control, to ``path(1)``.
+def best_loop(rng: np.random.Generator, x: np.ndarray, segments: int, d: int, rank: int) -> Control:
+    """Of 16 random loops the one whose weakest direction (of ``rank`` many) is strongest beside its strongest."""
+    found, best = [], []
+    for k in range(16):
+        control = loop(rng, segments, d, (0.5, 0.8)[k % 2])
+        _, J = end_and_jacobian(control, x)
+        if np.isfinite(J).all():
+            values = np.linalg.svd(J, compute_uv=False)
+            found.append(control)
+            best.append(values[rank - 1] / values[0])
+    return found[int(np.argmax(best))] if found else loop(rng, segments, d, 0.05)
 
-    Steps along the path are halved where Newton's method does not come within 1e-3 of the path in four steps, down to 1/1024.
+
+def follow(x: np.ndarray, path: Callable[[float], np.ndarray], control: Control, tolerance: float, at: float = 0.0) -> Leg:
+    """Let the end point follow a path, from ``path(at)``, near which the control ends, to ``path(1)``, or as far as it gets.
+
+    Steps along the path are halved where Newton's method does not come within 1e-3 of the path, down to 1/512.
 
     Args:
         x: states at the start, shape (N, s).
         path: end points, shape (N, s).
         control: a loop.
         tolerance: of the last point.
+        at: where on the path x is.
     """
-    at, step = 0.0, 1 / 16
-    while at < 1:
+    step, end = 1 / 16, x
+    while at < 1 and step >= 1 / 512:
         to = min(at + step, 1.0)
-        found, left = _newton(x, path(to), control, tolerance if to == 1 else 1e-3)
-        if left <= (tolerance if to == 1 else 1e-3):
-            at, control, step = to, found, min(2 * step, 1 / 8)
-        elif step > 1 / 1024:
-            step /= 2
+        enough = tolerance if to == 1 else 1e-3
+        found, reached, left = _newton(x, path(to), control, enough)
+        if left <= enough:
+            at, control, end, step = to, found, reached, min(2 * step, 1 / 4)
         else:
-            break
-    end = path(1.0)
-    return Shot(control, at, float(np.linalg.norm(end_and_jacobian(control, x)[0] - end) / np.linalg.norm(end)))
+            step /= 2
+    return Leg(control, end, at)
 
 
-def _newton(x: np.ndarray, aim: np.ndarray, control: Control, tolerance: float) -> tuple[Control, float]:
-    scale, left = np.linalg.norm(aim), np.inf
-    with np.errstate(all="ignore"):
-        for _ in range(6):
-            end, J = end_and_jacobian(control, x)
-            if not np.isfinite(J).all() or abs(J).max() > _FAR:
-                return control, np.inf
-            rest = (aim - end).ravel()
-            now = float(np.linalg.norm(rest) / scale)
-            if now <= tolerance or now > 0.7 * left:
-                return control, now
-            control, left = corrected(control, J, rest), now
-    return control, left
+def _newton(x: np.ndarray, aim: np.ndarray, control: Control, tolerance: float) -> tuple[Control, np.ndarray, float]:
+    """The controls, their end point, and its distance from the aim, relative; infinite where a step would be too large."""
+    scale, left, end = np.linalg.norm(aim), np.inf, x
+    for _ in range(8):
+        end, J = end_and_jacobian(control, x)
+        if not np.isfinite(J).all() or abs(J).max() > _FAR:
+            return control, end, np.inf
+        rest = (aim - end).ravel()
+        now = float(np.linalg.norm(rest) / scale)
+        if now <= tolerance or now > 0.7 * left:
+            return control, end, now
+        control, left = corrected(control, J, rest), now
+    return control, end, np.inf
 
 
 def corrected(control: Control, J: np.ndarray, rest: np.ndarray) -> Control:
