@@ -20,7 +20,15 @@ from .config import Table, law_of, matrix_of, read_config, validated
 from .console import number, stages
 
 STATUSES = ("converged", "blow_up", "horizon")
-FILES = ("config.json", "trajectory.npz", "gaussians.safetensors", "report.html", "figures/gaussian.png", "tables/outcome.csv", "tables/clouds.csv")
+FILES = (
+    "config.json",
+    "trajectory.npz",
+    "gaussians.safetensors",
+    "report.html",
+    "figures/gaussian.png",
+    "tables/outcome.csv",
+    "tables/clouds.csv",
+)
 _WITH_SCORES = ("softmax", "sinkhorn", "linear")  # these know Q and K through A = K^T Q only
 
 

@@ -78,5 +78,3 @@ def _show(summary: dict, out: Path) -> None:
         lines += [f"warning: {clouds['warning']}"] if clouds["warning"] else []
     for line in [*lines, f"The certificate {'passed' if summary['passed'] else 'did NOT pass'}. Written: {out}"]:
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
-
-

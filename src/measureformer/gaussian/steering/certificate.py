@@ -32,15 +32,17 @@ def certify(directory: str | Path, steering: Steering, *, sizes: tuple[int, ...]
         seed: of the clouds.
 
     Returns:
-        The certificate: ``passed`` (every pair within eps by the adaptive integrator), ``answer``, ``reason``, ``orbit``, ``pairs`` (W_2 before
-        and after, by Bures and Wasserstein's formula), ``schedule``, ``conditioning``, ``independent_execution``, ``clouds`` (W_2 between the
-        Gaussian with a cloud's mean and covariance and the goal), ``files``.
+        The certificate: ``passed`` (every pair within eps by the adaptive integrator), ``answer``, ``reason``, ``orbit``, ``pairs`` (W_2
+        before and after, by Bures and Wasserstein's formula), ``schedule``, ``conditioning``, ``independent_execution``, ``clouds`` (W_2
+        between the Gaussian with a cloud's mean and covariance and the goal; a cloud starts with exactly m and S), ``files``.
     """
     directory = Path(directory)
     s, g = steering.start, steering.goal
     write_tensors(directory / DATA_FILE, {"mean": s.mean, "cov": s.cov, "goal_mean": g.mean, "goal_cov": g.cov}, {"format": "1"})
+    (directory / SCHEDULE_FILE).unlink(missing_ok=True)
     if steering.schedule is not None:
         save_schedule(directory / SCHEDULE_FILE, steering.schedule)
+    found = execute(directory, steering.eps)
     certificate = {
         "format": 1,
         "kind": KIND,
@@ -48,8 +50,8 @@ def certify(directory: str | Path, steering: Steering, *, sizes: tuple[int, ...]
         "reason": steering.reason,
         "orbit": steering.orbit,
         "strength": steering.strength,
-        **execute(directory, steering.eps),
-        "clouds": _clouds(directory, sizes, seed) if steering.schedule is not None else None,
+        **found,
+        "clouds": _clouds(directory, sizes, seed, found["conditioning"]["largest_tilt"]) if found["schedule"] else None,
         "seed": seed,
         "files": _digests(directory),
     }
@@ -138,13 +140,13 @@ def _load(directory: str | Path) -> tuple[Schedule | None, Gaussian, Gaussian]:
     return schedule, start, goal
 
 
-def _clouds(directory: Path, sizes: tuple[int, ...], seed: int) -> dict | None:
+def _clouds(directory: Path, sizes: tuple[int, ...], seed: int, worst: float) -> dict | None:
     """W_2 from the goal of each pair, for clouds that start with exactly its mean and covariance."""
     schedule, start, goal = _load(directory)
     sizes = tuple(n for n in sizes if n > start.dimension)
     if not sizes or schedule is None:
         return None
-    rows, worst = [], 0.0
+    rows = []
     for n in sizes:
         row = []
         for m, S, a, T in zip(start.mean, start.cov, goal.mean, goal.cov, strict=True):
@@ -152,11 +154,6 @@ def _clouds(directory: Path, sizes: tuple[int, ...], seed: int) -> dict | None:
             cov = np.cov(x.T, bias=True).reshape(T.shape)
             row.append(bures_wasserstein(Gaussian(x.mean(0), cov), Gaussian(a, T)))
         rows.append(row)
-    at = start
-    for segment in schedule:
-        means, covs, at = run(segment, at, _SAVES, _LOOSE)
-        pairs = zip(means.reshape(-1, start.dimension), covs.reshape(-1, *start.cov.shape[1:]), strict=True)
-        worst = max([worst, *(tilt(Gaussian(m, S), np.asarray(segment.field.B)) for m, S in pairs)])
     warning = "" if worst <= TRUST else (
         f"the tilt reaches {worst:.3g}, above {TRUST}: averages rest on few tokens, and clouds follow the Gaussians badly; "
         "give a strength (0.3, say)"

@@ -134,7 +134,8 @@ def together(start: Gaussian, goal: Gaussian) -> Segment | None:
     J is the quarter turn, which the covariance does not see; in $m = e^{vt} \Phi(t) S_0^{1/2} p$ ($\Phi$ of ``softmax_moments``) it turns p
     at the speed $k (\det S)^{1/2}$, so by the angle
 
-    $$ k \, (\det S_0)^{1/2} \int_0^1 \frac{dt}{\sqrt{(1 - t\lambda_1)(1 - t\lambda_2)}} = 2 k \, (\det S_0)^{1/2} R_C((1 + ab)^2, (a + b)^2), $$
+    $$ k \, (\det S_0)^{1/2} \int_0^1 \frac{dt}{\sqrt{(1 - t\lambda_1)(1 - t\lambda_2)}}
+       = 2 k \, (\det S_0)^{1/2} R_C((1 + ab)^2, (a + b)^2), $$
 
     with $a^2, b^2 = 1 - \lambda_i$ the eigenvalues of $S_0^{1/2} S_1^{-1} S_0^{1/2}$ and Carlson's $R_C$. For v = 0 there is none: the
     Mahalanobis norm of the mean grows at the rate v and nothing else moves it.
@@ -160,7 +161,7 @@ def together(start: Gaussian, goal: Gaussian) -> Segment | None:
         return attention(v * np.eye(d), A / v, "both") if np.linalg.norm(p - q) <= _ROUNDING * np.linalg.norm(p) else None
     angle = np.arctan2(p[0] * q[1] - p[1] * q[0], p @ q)
     a, b = np.sqrt(np.linalg.eigvalsh(root @ np.linalg.inv(T) @ root))
-    k = angle / (2 * np.sqrt(np.linalg.det(S)) * elliprc((1 + a * b) ** 2, (a + b) ** 2))
+    k = angle / (2 * np.sqrt(np.linalg.det(S)) * float(elliprc((1 + a * b) ** 2, (a + b) ** 2)))
     both = (A + k * np.array([[0.0, -1.0], [1.0, 0.0]])) / v
     return attention(v * np.eye(2), both, "both") if np.linalg.norm(both) <= _DEAR * np.linalg.norm(A) else None
 
@@ -169,7 +170,7 @@ def log_rotation(U: Float[np.ndarray, "d d"]) -> Float[np.ndarray, "d d"]:
     """A skew K with e^K = U, for a rotation U (half turns too)."""
     from scipy.linalg import schur
 
-    T, Z = schur(U, output="real")
+    T, Z = schur(U, output="real")[:2]
     K, flipped, i = np.zeros_like(T), [], 0
     while i < len(T):
         if i + 1 < len(T) and abs(T[i + 1, i]) > _ROUNDING:

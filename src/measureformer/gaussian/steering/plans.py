@@ -46,7 +46,7 @@ def _covariance(start: Gaussian, goal: Gaussian, strength: float | None) -> Move
     if strength is None:
         return move
     gain = 1.0
-    for _ in range(20):  # a gain divides scores; what it does to the mean in between may ask for more
+    for _ in range(60):  # a gain divides scores; what it does to the mean in between may ask for more
         move = build(S, T, gain)
         if (found := largest_tilt(start, move.segments)) <= strength:
             return move
@@ -74,7 +74,8 @@ def _on_the_line(start: Gaussian, goal: Gaussian, strength: float | None) -> Sch
         return Schedule([segment])
     move = Move((), np.eye(1))
     if s[wide] > 0:
-        move = _covariance(*(Gaussian(g.mean, np.broadcast_to(g.cov[wide], g.cov.shape)) for g in (start, goal)), strength)
+        first, last = (Gaussian(g.mean, np.broadcast_to(g.cov[wide], g.cov.shape)) for g in (start, goal))
+        move = _covariance(first, last, strength)
     there = np.flatnonzero(m)
     if not len(there):
         return Schedule(move.segments)

@@ -84,7 +84,7 @@ def end_and_jacobian(control: Control, x: Float[np.ndarray, "N s"]) -> tuple[Flo
     As[:, :q] += nudge[:, 1]
     states = np.broadcast_to(np.stack(starts[:-1])[:, None], (K, columns, N, s)).astype(complex)
     states[:, q:] += 1j * _EPS * np.eye(s)[:, None, :]
-    moved = segment_end(Vs[:, :, None], As[:, :, None], states).imag / _EPS  # (K, columns, N, s)
+    moved = np.imag(segment_end(Vs[:, :, None], As[:, :, None], states)) / _EPS  # (K, columns, N, s)
     local, onward = np.moveaxis(moved[:, :q], 1, -1), np.moveaxis(moved[:, q:], 1, -1)  # (K, N, s, q), (K, N, s, s)
     after, blocks = np.broadcast_to(np.eye(s), (N, s, s)), []
     for k in reversed(range(K)):
@@ -154,15 +154,15 @@ class Leg:
 
 
 def best_loop(rng: np.random.Generator, x: np.ndarray, segments: int, d: int, rank: int) -> Control:
-    """Of 16 random loops the one whose weakest direction (of ``rank`` many) is strongest beside its strongest."""
+    """Of 16 random loops the one with the largest s_r / s_1^{1/2}, s the singular values of the derivative and r its ``rank``."""
     found, best = [], []
     for k in range(16):
-        control = loop(rng, segments, d, (0.5, 0.8)[k % 2])
+        control = loop(rng, segments, d, (0.3, 0.5, 0.7)[k % 3])
         _, J = end_and_jacobian(control, x)
         if np.isfinite(J).all():
             values = np.linalg.svd(J, compute_uv=False)
             found.append(control)
-            best.append(values[rank - 1] / values[0])
+            best.append(values[rank - 1] / np.sqrt(values[0]))
     return found[int(np.argmax(best))] if found else loop(rng, segments, d, 0.05)
 
 

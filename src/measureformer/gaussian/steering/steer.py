@@ -66,16 +66,16 @@ def steer(
 
     $$ m' = V (I + S A) m, \qquad S' = V S A S + S A^\top S V^\top . $$
 
-    One Gaussian reaches another exactly if the ranks of the covariances agree, and either both means are zero or none is (on the line, of one
-    sign); in at most three segments, see ``moves``. So do several with equal covariances, and several on the line, where
+    One Gaussian reaches another exactly if the ranks of the covariances agree, and either both means are zero or none is (on the line,
+    of one sign); in at most three segments, see ``moves``. So do several with equal covariances, and several on the line, where
     ``obstruction`` names no reason. All others are steered numerically (``shooting``): in two and more dimensions what can be reached
     is, for almost all Gaussians of different covariances, everything.
 
     Args:
         start, goal: one measure each, or batches (N, d) in the same order.
         eps: W_2 that is allowed at the end.
-        strength: bound on the tilt $(\operatorname{tr}(S A S A^\top) + m^\top A^\top S A m)^{1/2}$ of the closed forms along the way, so that
-            clouds of tokens follow the Gaussians (0.3, say); it costs one or two segments more, and a larger V. None: the fewest segments.
+        strength: bound on the tilt $(\operatorname{tr}(S A S A^\top) + m^\top A^\top S A m)^{1/2}$ of the closed forms along the way, so
+            that clouds of tokens follow the Gaussians (0.3, say); it costs one or two segments more, and a larger V. None: the fewest segments.
         attempts: legs of the numerical search, each from other random controls.
         seed: of these.
         progress: called with what is done, how much of it, and of how much.
@@ -107,8 +107,9 @@ def steer(
         return outcome("not found", f"the closed form misses by rounding: W_2 = {max(after):.3g} > eps = {eps:g}", schedule, after)
     here, there = orbit_dimension(start, seed=seed), orbit_dimension(goal, seed=seed)
     if here != there:
-        said = f"what can be reached from the start has dimension {here}, and what reaches the targets {there}; motions can be undone, so these"
-        return outcome("obstructed", f"{said} would have to agree (a rank found numerically, for random controls)", None, before, here)
+        said = f"what can be reached from the start has dimension {here}, and what reaches the targets {there}"
+        why = "motions can be undone, so these would have to agree (ranks found numerically, for random controls)"
+        return outcome("obstructed", f"{said}; {why}", None, before, here)
     schedule, after = _search(start, goal, here, attempts, seed, progress)
     if max(after) <= eps:
         return outcome("reachable", f"found numerically; what can be reached has dimension {here}", schedule, after, here)
@@ -197,8 +198,8 @@ def _checked(start: Gaussian, goal: Gaussian, eps: float, strength: float | None
         raise InputError(f"attempts must be at least 1, got {attempts}")
     if start.batch != goal.batch or start.dimension != goal.dimension or len(start.batch) > 1:
         raise InputError(
-            f"start has batch {start.batch} and dimension {start.dimension}, goal {goal.batch} and {goal.dimension}; give one measure each, "
-            "or as many targets as measures, in one list"
+            f"start has batch {start.batch} and dimension {start.dimension}, goal {goal.batch} and {goal.dimension}; "
+            "give one measure each, or as many targets as measures, in one list"
         )
     d = start.dimension
     batches = [(np.asarray(g.mean, float).reshape(-1, d), np.asarray(g.cov, float).reshape(-1, d, d)) for g in (start, goal)]
