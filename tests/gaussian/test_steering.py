@@ -15,7 +15,7 @@ from measureformer.measures import Gaussian
 from measureformer.transport import bures_wasserstein
 
 SEEDS = st.integers(0, 10**6)
-FEW = settings(max_examples=4)
+FEW = settings(max_examples=3)
 
 
 def instance(rng, d, rank, N=1, equal=False):

@@ -75,7 +75,8 @@ def steer(
         start, goal: one measure each, or batches (N, d) in the same order.
         eps: W_2 that is allowed at the end.
         strength: bound on the tilt $(\operatorname{tr}(S A S A^\top) + m^\top A^\top S A m)^{1/2}$ of the closed forms along the way, so
-            that clouds of tokens follow the Gaussians (0.3, say); it costs one or two segments more, and a larger V. None: the fewest segments.
+            that clouds of tokens follow the Gaussians (0.3, say); it costs one or two segments more, and a larger V. None: the fewest
+            segments. The numerical search does not know it.
         attempts: legs of the numerical search, each from other random controls.
         seed: of these.
         progress: called with what is done, how much of it, and of how much.
