@@ -17,7 +17,8 @@ from .plans import closed_form, same_covariance
 from .shooting import Control, best_loop, corrected, end_and_jacobian, follow, normalised, orbit_dimension, segment_end, states_of
 
 ANSWERS = ("reachable", "obstructed", "not found")
-_TOLERANCE = 1e-9  # of the end point, relative, before it is corrected against the adaptive integrator
+_TOLERANCE = 1e-6  # of the end point, relative, before it is corrected against the adaptive integrator
+_SHARP = 1e-3  # how far the fixed steps of a leg may be from the adaptive integrator, relative
 Progress = Callable[[str, int, int], None]
 
 
@@ -132,23 +133,26 @@ def _search(
     x, path, d = states_of(near), _own_ways(near, far), start.dimension
     segments, at, rng = 2 * (-(-orbit // (2 * d * d)) + 1), 0.0, np.random.default_rng(seed)
     legs: list[Control] = []
+    now, eye = near, np.eye(d)
     with np.errstate(all="ignore"):
         for k in range(attempts):
             progress("searching", k, attempts)
             leg = follow(x, path, best_loop(rng, x, segments, d, orbit), _TOLERANCE, at)
-            if leg.reached > at:
-                x, at = leg.end, leg.reached
-                legs.append(leg.control)
+            if leg.reached == at:
+                continue
+            try:
+                control = _mended(leg.control, now, far) if leg.reached == 1 else leg.control
+                end = steered(_schedule(control, eye), now)
+            except InputError:  # a blow-up between the steps of fixed length
+                continue
+            if np.linalg.norm(states_of(end) - leg.end) > _SHARP * np.linalg.norm(leg.end):
+                continue
+            now, x, at = end, states_of(end), leg.reached
+            legs.append(control)
             if at == 1:
                 break
-    try:
-        if at == 1:
-            before = Schedule(segment for control in legs[:-1] for segment in _schedule(control, np.eye(d)))
-            legs[-1] = _mended(legs[-1], steered(before, near), far)
-        schedule = Schedule(segment for control in legs for segment in _schedule(control, R))
-        return schedule, distances(steered(schedule, start), goal)
-    except InputError:  # a blow-up between the steps of fixed length
-        return Schedule(()), distances(start, goal)
+    schedule = Schedule(segment for control in legs for segment in _schedule(control, R))
+    return schedule, distances(steered(schedule, start), goal)
 
 
 def _own_ways(start: Gaussian, goal: Gaussian) -> Callable[[float], np.ndarray]:
@@ -160,6 +164,8 @@ def _own_ways(start: Gaussian, goal: Gaussian) -> Callable[[float], np.ndarray]:
     shape = states_of(start)
 
     def at(s: float) -> np.ndarray:
+        if s == 1:
+            return states_of(goal)
         found = np.array(shape)
         for group, x, segments in ways:
             left = s * len(segments)
@@ -173,10 +179,10 @@ def _own_ways(start: Gaussian, goal: Gaussian) -> Callable[[float], np.ndarray]:
 
 
 def _mended(control: Control, start: Gaussian, goal: Gaussian) -> Control:
-    """The controls after three steps of Newton's method against the end of the adaptive integrator, if they help."""
+    """The controls after up to ten steps of Newton's method against the end of the adaptive integrator, if they help."""
     x, aim = states_of(start), states_of(goal)
     best, left = control, np.inf
-    for _ in range(4):
+    for _ in range(10):
         rest = (aim - states_of(steered(_schedule(control, np.eye(start.dimension)), start))).ravel()
         if np.linalg.norm(rest) >= left:
             break
