@@ -69,8 +69,8 @@ def steer(
 
     One Gaussian reaches another exactly if the ranks of the covariances agree, and either both means are zero or none is (on the line,
     of one sign); in at most three segments, see ``moves``. So do several with equal covariances, and several on the line, where
-    ``obstruction`` names no reason. All others are steered numerically (``shooting``): in two and more dimensions what can be reached
-    is, for almost all Gaussians of different covariances, everything.
+    ``obstruction`` names no reason. All others are steered numerically (``shooting``): in two and more dimensions, for Gaussians
+    of different covariances drawn at random, what can be reached had the full dimension wherever it was computed; that is no proof.
 
     Args:
         start, goal: one measure each, or batches (N, d) in the same order.
