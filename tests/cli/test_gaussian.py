@@ -129,3 +129,36 @@ def test_heads_that_do_not_divide_and_laws_that_do_not_close(gaussian):
     assert done.code == 2 and "heads = 3 does not divide the dimension d = 2" in done.err
     done = gaussian(MINIMAL.replace(A, "").replace("softmax", "sigmoid"))
     assert done.code == 2 and "sigmoid: Gaussian measures are not preserved" in done.err
+
+
+STEERED = """
+[measure]
+mean = [1.0, 0.0]
+cov = [[2.0, 1.0], [1.0, 2.0]]
+[target]
+mean = [0.0, 2.0]
+cov = [[1.0, -0.5], [-0.5, 3.0]]
+[particles]
+n = []
+"""
+
+
+def test_steering(gaussian, cli, tmp_path):
+    done = gaussian(STEERED, "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["status"], found["passed"]) == (0, "reachable", True) and found["w2_after"][0] < 1e-9
+    files = {p.name for p in (tmp_path / "run").iterdir()}
+    assert files == {"schedule.safetensors", "gaussians.safetensors", "certificate.json", "summary.json", "config.json"}
+    assert cli("verify", tmp_path / "run").code == 0
+    done = gaussian(STEERED.replace("[0.0, 2.0]", "[0.0, 0.0]"), "--force")
+    assert done.code == 3 and "obstructed: measure 0: the mean is not zero and its target is" in done.out
+    assert not (tmp_path / "run" / "schedule.safetensors").exists() and cli("verify", tmp_path / "run").code == 3
+
+
+def test_steering_refuses_in_one_line(gaussian):
+    for old, new, message in (
+        ("[0.0, 2.0]", "[0.0]", "target: cov must have shape (1, 1)"),
+        ("[target]", "[target]\nep = 1.0", "target.ep"),
+    ):
+        done = gaussian(STEERED.replace(old, new))
+        assert done.code == 2 and done.err.count("\n") == 1 and message in done.err, done

@@ -20,7 +20,15 @@ from .config import Table, law_of, matrix_of, read_config, validated
 from .console import number, stages
 
 STATUSES = ("converged", "blow_up", "horizon")
-FILES = ("config.json", "trajectory.npz", "report.html", "figures/gaussian.png", "tables/outcome.csv", "tables/clouds.csv")
+FILES = (
+    "config.json",
+    "trajectory.npz",
+    "gaussians.safetensors",
+    "report.html",
+    "figures/gaussian.png",
+    "tables/outcome.csv",
+    "tables/clouds.csv",
+)
 _WITH_SCORES = ("softmax", "sinkhorn", "linear")  # these know Q and K through A = K^T Q only
 
 
@@ -29,6 +37,16 @@ class GaussianTable(Table):
 
     mean: list[float]
     cov: list[list[float]]
+
+
+class TargetTable(Table):
+    """[target]: where to steer the measure, or each of several."""
+
+    mean: list[Any]
+    cov: list[Any]
+    eps: float = Field(default=1e-6, gt=0)
+    strength: float | None = Field(default=None, gt=0)
+    attempts: int = Field(default=24, ge=1)
 
 
 class LawTable(Table):
@@ -150,6 +168,10 @@ def run_gaussian_command(path: Path, out: Path, *, seed: int | None, force: bool
     with stages() as stage:
         stage("reading the configuration")
         tables = read_config(path)
+        if "target" in tables:
+            from .steering import run_steering
+
+            return run_steering(tables, path, out, stage, seed=seed, force=force, as_json=as_json)
         config, run = gaussian_of(tables, str(path), seed=seed)
         try:
             result = run_gaussian(run, stage)
@@ -157,7 +179,7 @@ def run_gaussian_command(path: Path, out: Path, *, seed: int | None, force: bool
             raise InputError(f"{path}: {error}") from None
         summary = {**result.summary, "versions": versions()}
         stage("writing")
-        _clear(claim(out, force=force))
+        clear_run(claim(out, force=force))
         write_whole(out / "config.json", (json.dumps(tables, indent=2, ensure_ascii=False) + "\n").encode())
         _write_trajectory(out, result)
         if config.output.report:
@@ -171,7 +193,7 @@ def run_gaussian_command(path: Path, out: Path, *, seed: int | None, force: bool
     return {**summary, "out": str(out), "passed": summary["status"] in STATUSES}
 
 
-def _clear(out: Path) -> None:
+def clear_run(out: Path) -> None:
     """No file of another run stays."""
     for name in FILES:
         (out / name).unlink(missing_ok=True)

@@ -62,12 +62,19 @@ def run_demo(out: Path, *, force: bool, seed: int, as_json: bool) -> dict:
 def run_verify(run: Path, *, as_json: bool) -> dict:
     """``measureformer verify``: {"passed", "problems", and what was found}."""
     from ..interpolation import verify
+    from ..interpolation.certificate import read
 
+    of_gaussians = read(run).get("kind") == "gaussian"
     with stages() as stage:
-        result = verify(run, progress=lambda done, total: stage("executing the saved schedule", done, total))
+        if of_gaussians:
+            from ..gaussian.steering import verify_steering
+
+            result = verify_steering(run)
+        else:
+            result = verify(run, progress=lambda done, total: stage("executing the saved schedule", done, total))
     if not as_json:
         console = Console()
-        if result.certificate:
+        if result.certificate and not of_gaussians:
             console.print(_pairs_table(result.certificate["pairs"]))
         for problem in result.problems:
             console.print(f"problem: {problem}", markup=False)

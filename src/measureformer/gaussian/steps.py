@@ -67,7 +67,7 @@ def runge_kutta(slopes: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, firs
     Returns:
         The states after it, their slopes, and the errors in units of the tolerance, infinite where something is not finite.
     """
-    a, b, c, e5, e3 = _tableau()
+    a, b, c, e5, e3 = tableau()
     step = h[:, None, None]
     stages = [first]
     for row, shift in zip(a[1:], c[1:], strict=True):
@@ -93,7 +93,8 @@ def _sum(row: np.ndarray, stages: list[np.ndarray]) -> np.ndarray:
 
 
 @cache
-def _tableau():
+def tableau():
+    """a, b, c and the weights of the errors of orders 5 and 3 of the Dormand-Prince pair of order 8."""
     from scipy.integrate import DOP853
 
     return DOP853.A, DOP853.B, DOP853.C, DOP853.E5, DOP853.E3
