@@ -15,14 +15,14 @@ LAYERS = [
     {"geometry", "measures"},
     {"fields", "schedule", "kernels", "data"},
     {"flows", "diagnostics", "transport", "export"},
-    {"interpolation", "dynamics", "gaussian", "incontext", "experiments"},
+    {"interpolation", "dynamics", "gaussian", "incontext", "models", "experiments"},
     {"report", "cli", "__main__"},
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 
 # Packages that belong to one part of the house, and packages that are imported inside functions because they are heavy or rarely needed.
 AT_HOME = {"typer": "cli", "click": "cli", "rich": "cli", "pydantic": "cli", "plotly": "report", "matplotlib": "report"}
-INSIDE_FUNCTIONS = {"matplotlib", "plotly", "ot", "scipy", "pyarrow", "onnx", "onnxruntime"}
+INSIDE_FUNCTIONS = {"matplotlib", "plotly", "ot", "scipy", "pyarrow", "onnx", "onnxruntime", "transformers"}
 NEVER = {"torch"}
 
 

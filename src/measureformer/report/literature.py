@@ -147,8 +147,9 @@ def _body(page: Page, pictures: list[str]) -> str:
         if sheet.shown:
             rows = [("", [_cell(value) for value in row]) for row in sheet.rows]
             parts.append(f"<section><h2>{text(sheet.caption)}</h2>{table([text(c) for c in sheet.columns], rows)}</section>")
-    rows = [("", [text(cell) for cell in row]) for row in page.parameters]
-    parts.append(f"<section><h2>Parameters</h2>{table(['parameter', 'authors', 'here', 'why'], rows, words=4)}</section>")
+    if page.parameters:
+        rows = [("", [text(cell) for cell in row]) for row in page.parameters]
+        parts.append(f"<section><h2>Parameters</h2>{table(['parameter', 'authors', 'here', 'why'], rows, words=4)}</section>")
     if page.defects:
         listed = "".join(f"<li>{text(defect)}</li>" for defect in page.defects)
         parts.append(f"<section><h2>Known defects of the published figure and its script</h2><ul>{listed}</ul></section>")
