@@ -182,7 +182,7 @@ def analyze(
     layers: Annotated[int | None, typer.Option("--layers", min=1, help="Run so many layers, where all share their weights.")] = None,
     window: Annotated[int | None, typer.Option("--window", min=4, help="Tokens at a time; by default as many as the model takes.")] = None,
     angle: Annotated[float, typer.Option("--angle", help="Tokens so close are one cluster, in radians.")] = 0.45,
-    memory: Annotated[float, typer.Option("--memory", metavar="MB", min=1, help="Bound for one batch.")] = 512,
+    memory: Annotated[float, typer.Option("--memory", metavar="MB", min=1, help="Bound for one batch.")] = 512.0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:

@@ -68,7 +68,10 @@ class Analysis:
         return counts / (counts.sum(-1, keepdims=True) * np.diff(EDGES))
 
     def rows(self) -> list[tuple[int, str, float, float, int | None]]:
-        """(layer, quantity, value, standard error, head); head is None where the quantity is not one of a head."""
+        """(layer, quantity, value, standard error, head); head is None where the quantity is not one of a head.
+
+        Layer l leads from the points l - 1 to the points l: its attention and its heads have the number l, from 1.
+        """
         found: list[tuple[int, str, float, float, int | None]] = []
         for quantity in QUANTITIES:
             both = zip(self.mean(quantity), self.stderr(quantity), strict=True)
@@ -76,12 +79,12 @@ class Analysis:
         if self.entropy.size:
             all_heads = self.entropy.mean(-1)
             found += [
-                (l, "attention_entropy", float(all_heads[:, l].mean()), float(_stderr(all_heads)[l]), None)
+                (l + 1, "attention_entropy", float(all_heads[:, l].mean()), float(_stderr(all_heads)[l]), None)
                 for l in range(all_heads.shape[1])
             ]
             mean, error = self.entropy.mean(0), _stderr(self.entropy)
-            found += [(l, "head_attention_entropy", float(mean[l, h]), float(error[l, h]), h) for l, h in np.ndindex(*mean.shape)]
-        for l, layer in enumerate(self.heads or []):
+            found += [(l + 1, "head_attention_entropy", float(mean[l, h]), float(error[l, h]), h) for l, h in np.ndindex(*mean.shape)]
+        for l, layer in enumerate(self.heads or [], 1):
             for h, head in enumerate(layer):
                 V, B = head.value_spectrum, head.score_spectrum
                 found += [
@@ -102,7 +105,7 @@ def analyze(
     layers: int | None = None,
     window: int | None = None,
     angle: float = CLUSTER_ANGLE,
-    memory_mb: float = 512,
+    memory_mb: float = 512.0,
     parts: Path | None = None,
     progress: Callable[[str, int, int], None] = _QUIET,
 ) -> Analysis:

@@ -103,11 +103,9 @@ def _curves(result: Analysis) -> Picture:
 def _heads(result: Analysis) -> Picture:
     panels = []
     if result.heads is not None:
-        layers = np.repeat(np.arange(len(result.heads)), [len(layer) for layer in result.heads])
+        layers = 1 + np.repeat(np.arange(len(result.heads)), [len(layer) for layer in result.heads])
         heads = [head for layer in result.heads for head in layer]
-        panels.append(
-            Panel("β of the heads", [Series(layers, [head.beta for head in heads], look="dots")], xlabel="layer", ylabel="β", log_y=True)
-        )
+        panels.append(Panel("β of the heads", [Series(layers, [head.beta for head in heads], look="dots")], xlabel="layer", ylabel="β"))
         spectrum = np.concatenate([head.value_spectrum for head in heads])
         panels.append(
             Panel(
@@ -120,11 +118,11 @@ def _heads(result: Analysis) -> Picture:
         )
     if result.entropy.size:
         mean = result.entropy.mean(0)
-        layers = np.repeat(np.arange(mean.shape[0]), mean.shape[1])
+        layers = 1 + np.repeat(np.arange(mean.shape[0]), mean.shape[1])
         uniform = float(np.log(result.sizes).mean())
         series = [
             Series(layers, mean.ravel(), look="dots", color=2),
-            Series([-0.3, mean.shape[0] - 0.7], [uniform] * 2, "uniform", "dotted", -1),
+            Series([0.7, mean.shape[0] + 0.3], [uniform] * 2, "uniform", "dotted", -1),
         ]
         panels.append(Panel("entropy of attention", series, xlabel="layer", ylabel="nats"))
     return Picture("heads", "Each dot is a head (or an eigenvalue of one), on unit tokens.", panels)

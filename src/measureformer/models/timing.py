@@ -9,6 +9,7 @@ from ..dynamics import equiangular
 from ..errors import InputError
 
 _STEEPEST = 60.0  # of beta
+_BETAS, _LOG_TIMES = np.linspace(0, 50, 21), np.linspace(-8, 24, 33)  # from which the best is polished
 _WORTH = 0.98  # of the squares that standing still leaves: a fit must leave less
 
 
@@ -55,13 +56,12 @@ def fit_equiangular(cosines: Sequence[float] | np.ndarray, tokens: int) -> Equia
     def curve(p: np.ndarray) -> np.ndarray:
         return equiangular(np.exp(p[1]) * layers, p[0], tokens, start=float(c[0]))
 
-    best = None
-    for beta in (0.5, 3.0, 10.0, 30.0):
-        for log_time in (-3.0, 0.0, 3.0):
-            found = least_squares(lambda p: curve(p) - c, [beta, log_time], bounds=([0, -30], [_STEEPEST, 60]))
-            if best is None or found.cost < best.cost:
-                best = found
-    assert best is not None
+    betas, logs = (grid.ravel() for grid in np.meshgrid(_BETAS, _LOG_TIMES, indexing="ij"))
+    tried = equiangular(np.exp(logs)[:, None] * layers, betas[:, None], tokens, start=float(c[0]))
+    start = int(((tried - c) ** 2).sum(-1).argmin())
+    best = least_squares(
+        lambda p: curve(p) - c, [betas[start] + 1e-3, logs[start]], bounds=([0, -30], [_STEEPEST, 60]), xtol=1e-10, ftol=1e-10, max_nfev=60
+    )
     fitted = curve(best.x)
     if ((fitted - c) ** 2).sum() > _WORTH * ((c - c[0]) ** 2).sum():
         return None
