@@ -58,7 +58,7 @@ def plain(path: Path, text: str):
     tokenizer = transformers.AutoTokenizer.from_pretrained(path)
     network = transformers.AutoModel.from_pretrained(path, attn_implementation="eager").eval()
     with torch.no_grad():
-        return network(**tokenizer(text, return_tensors="pt"), output_hidden_states=True, output_attentions=True)
+        return network(tokenizer(text, return_tensors="pt")["input_ids"], output_hidden_states=True, output_attentions=True)
 
 
 def unit(x):

@@ -87,7 +87,7 @@ def _curves(result: Analysis) -> Picture:
     centers = EDGES[:-1].reshape(-1, 4)[:, 0] + 2 * (EDGES[1] - EDGES[0])
     high = float(np.quantile(cells, 0.995)) or 1.0
     energies = [s for color, beta in enumerate(BETAS) for s in curve(f"energy_beta_{beta:g}", f"β = {beta:g}", color)]
-    image = Image(layers, centers, np.minimum(cells, high).T, "density", 0, high)
+    image = Image(layers, centers, np.minimum(cells, high).T, "density", 0.0, high)
     share = [*curve("order_parameter", "|mean|"), *curve("anisotropy", "largest eigenvalue", 1)]
     panels = [
         Panel("density of pair cosines", image=image, xlabel="layer", ylabel="cosine"),

@@ -11,6 +11,7 @@ from ..errors import InputError
 from .load import TrainedModel
 
 _AGREE = 1e-3  # of a norm with its formula, in float32
+_EPS = ("eps", "variance_epsilon", "epsilon")  # names of what is added to the variance
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,11 @@ def _kind(number: int, module: Any, given: Any, made: Any) -> NormCall | None:
     weight = module.weight.detach().double().numpy()
     bias = getattr(module, "bias", None)
     shift = 0 if bias is None else bias.detach().double().numpy()
+    eps = next((getattr(module, name) for name in _EPS if getattr(module, name, None) is not None), 1e-6)
     best, found = np.inf, None
     for centred in (True, False):
         z = x - x.mean(-1, keepdims=True) if centred else x
-        z = z / np.sqrt((z**2).mean(-1, keepdims=True) + 1e-12)
+        z = z / np.sqrt((z**2).mean(-1, keepdims=True) + eps)
         for gain in (weight, 1 + weight):
             error = abs(gain * z + shift - y).max() / abs(y).max()
             if error < best:
