@@ -15,7 +15,7 @@ LAYERS = [
     {"geometry", "measures"},
     {"fields", "schedule", "kernels", "data"},
     {"flows", "diagnostics", "transport", "export"},
-    {"interpolation", "dynamics", "gaussian", "incontext", "experiments"},
+    {"interpolation", "dynamics", "gaussian", "incontext", "models", "experiments"},
     {"report", "cli", "__main__"},
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}

@@ -257,6 +257,33 @@ def check(
 
 
 @app.command()
+def analyze(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, or a name of the Hugging Face hub.")],
+    text: Annotated[Path, typer.Option("--text", metavar="FILE", help="Texts, one a line; each is a measure.")],
+    out: Out,
+    whole: Annotated[bool, typer.Option("--whole", help="The file is one text, not one a line.")] = False,
+    layers: Annotated[int | None, typer.Option("--layers", min=1, help="Run so many layers, where all share their weights.")] = None,
+    window: Annotated[int | None, typer.Option("--window", min=4, help="Tokens at a time; by default as many as the model takes.")] = None,
+    angle: Annotated[float, typer.Option("--angle", help="Tokens so close are one cluster, in radians.")] = 0.45,
+    memory: Annotated[float, typer.Option("--memory", metavar="MB", min=1, help="Bound for one batch.")] = 512.0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Follow the tokens of texts through the layers of a trained Transformer. The same command again goes on where it was interrupted.
+
+    Example: measureformer analyze ./all-MiniLM-L6-v2 --text sentences.txt --out analysis
+    """
+    with exit_codes():
+        from .analyze import run_analyze
+
+        result = run_analyze(
+            model, text, out, whole=whole, layers=layers, window=window, angle=angle, memory_mb=memory, force=force, as_json=as_json
+        )
+    if as_json:
+        show_json(result)
+
+
+@app.command()
 def laws(as_json: Json = False) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 

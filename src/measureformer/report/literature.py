@@ -87,6 +87,8 @@ def _draw_panel(drawn: Any, ax: Any, panel: Panel, theme: Theme) -> None:
         ax.grid(color=theme.grid, linewidth=0.5, alpha=0.7)
     for series in panel.series:
         _draw_series(ax, series, theme)
+    if panel.kind != "circle" and not panel.log_x:
+        ax.locator_params(axis="x", nbins=6)
     if panel.log_x:
         ax.set_xscale("log")
         _powers(ax.xaxis)
