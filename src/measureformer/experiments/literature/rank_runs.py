@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ...gaussian import ScriptRun, classify, gaussian_flow, script_law
+from ...errors import InputError
+from ...gaussian import ScriptRun, classify, conditional_cov, gaussian_flow, script_law
 from ...gaussian.script import ScriptLanes
+from ...gaussian.stationary import rank_of
 from ...measures import Gaussian
 
 DIMENSIONS, RUNS = (3, 4, 5), 100
@@ -22,8 +24,7 @@ SCRIPT = {
 TALL = 1e3  # a run diverges when its trace is above
 THRESHOLD = 0.1  # of the script's ranks
 _PATIENCE = 0.25  # of the most steps: a run that is older is expected to fail
-_LATE = 1e9  # a time at which what falls like 1/t has fallen
-_FALL = 0.1  # an eigenvalue falls if it loses more than that in a hundredfold time
+_LATE, _STEPS = 1e9, 1_000  # where a flow is given up
 _LOOK = 2_000  # steps until the plan is looked at again
 
 
@@ -54,7 +55,11 @@ class Block:
 
 
 def block(law: str, value: str, d: int) -> Block:
-    """The matrices of a histogram, drawn in the order of the script: those of all dimensions from one generator."""
+    """The matrices of a histogram, drawn in the order of the script: those of all dimensions from one generator.
+
+    Raises:
+        InputError: another dimension.
+    """
     queries, values = np.random.RandomState(SEEDS["Q"]), np.random.RandomState(SEEDS[law])
     for dimension in DIMENSIONS:
         Q = np.stack([queries.randn(dimension // 2, dimension) for _ in range(RUNS)])
@@ -62,7 +67,7 @@ def block(law: str, value: str, d: int) -> Block:
         if dimension == d:
             V = np.broadcast_to(np.eye(d), G.shape) if value == "I" else G.swapaxes(-1, -2) @ G
             return Block(law, value, d, Q, V)
-    raise ValueError(d)
+    raise InputError(f"the published histograms have d = 3, 4 and 5, got {d}")
 
 
 def starts(d: int, count: int) -> Float[np.ndarray, "n d d"]:
@@ -131,23 +136,29 @@ def _chain(known: dict, runs: int, failing: set) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class TrueRuns:
-    """Matrices i from covariance i, by congruence steps.
+    """Matrices i from covariance i, with error control, until |S'| is below the script's tolerance.
 
     Attributes:
-        cov: where |S'| has fallen below the script's tolerance, shape (runs, d, d).
-        steps: until then.
-        ranks: eigenvalues above the script's threshold there.
-        limit_ranks: eigenvalues that do not fall between two late times, one a hundred times the other; the others fall like 1/t.
+        cov: where they end, shape (runs, d, d).
+        fates, steps: of the flow.
+        ranks: eigenvalues above the script's threshold at the end.
+        kept: rank of Cov(X | QX) at the end, which the limit cannot fall below.
         theorem: the rank of the limit that ``classify`` gives.
         exact: the limits, where there is a closed form (V = I); otherwise None.
     """
 
     cov: np.ndarray
+    fates: np.ndarray
     steps: np.ndarray
     ranks: np.ndarray
-    limit_ranks: np.ndarray
+    kept: np.ndarray
     theorem: np.ndarray
     exact: np.ndarray | None
+
+    @property
+    def limit_ranks(self) -> np.ndarray:
+        """Of the limit: what is kept, which the theorem says is all; -1 where the two differ."""
+        return np.where(self.kept == self.theorem, self.kept, -1)
 
 
 def true_runs(block: Block, runs: int = RUNS, progress: Callable[[int, int], None] = lambda done, total: None) -> TrueRuns:
@@ -155,18 +166,14 @@ def true_runs(block: Block, runs: int = RUNS, progress: Callable[[int, int], Non
 
     Args: as in ``published_chain``.
     """
-    S, tolerance = starts(block.d, runs), SCRIPT[block.law, block.value][1]
-    found = []
+    S, tolerance, found = starts(block.d, runs), SCRIPT[block.law, block.value][1], []
     for i in range(runs):
         progress(i, runs)
-        law = script_law(block.law, block.Q[i], -block.Q[i], block.V[i])
-        start = Gaussian(np.zeros(block.d), S[i])
-        stop = gaussian_flow(law, start, _LATE, method="congruence", converged=tolerance)
-        late = gaussian_flow(law, stop.final, _LATE, saveat=[_LATE / 100, _LATE], method="congruence", converged=None)
-        values = np.linalg.eigvalsh(late.cov)
-        said = classify(law, start)
-        found.append((stop.final.cov, int(stop.steps), int((values[1] > _FALL * values[0]).sum()), said.rank, said.limit))
-    cov, steps, limit_ranks, theorem, exact = (list(column) for column in zip(*found, strict=True))
+        law, start = script_law(block.law, block.Q[i], -block.Q[i], block.V[i]), Gaussian(np.zeros(block.d), S[i])
+        flow = gaussian_flow(law, start, _LATE, rtol=1e-5, atol=1e-9, converged=tolerance, max_steps=_STEPS)
+        said, kept = classify(law, start), rank_of(conditional_cov(law, flow.final), start.cov)
+        found.append((flow.final.cov, flow.fate, int(flow.steps), kept, said.rank, said.limit))
+    cov, fates, steps, kept, theorem, exact = (list(column) for column in zip(*found, strict=True))
     ranks = (np.linalg.eigvalsh(np.array(cov)) > THRESHOLD).sum(-1)
     known = None if exact[0] is None else np.array(exact)
-    return TrueRuns(np.array(cov), np.array(steps), ranks, np.array(limit_ranks), np.array(theorem), known)
+    return TrueRuns(np.array(cov), np.array(fates, object), np.array(steps), ranks, np.array(kept), np.array(theorem), known)
