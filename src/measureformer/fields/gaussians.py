@@ -12,8 +12,8 @@ from ..errors import InputError
 
 
 def matrix(M: Matrix, like: Array, t: Any, name: str) -> Array:
-    """M as a matrix (k, d) that acts on vectors of the dimension of ``like`` (..., d): constant, a function of time, or the identity. Leading
-    axes are a batch of matrices.
+    """M as a matrix (k, d) that acts on vectors of the dimension of ``like`` (..., d): constant, a function of time, or the identity.
+    Leading axes are a batch of matrices.
 
     Raises:
         InputError: M has no column for each coordinate.

@@ -182,7 +182,7 @@ def _surely_positive(S: np.ndarray) -> np.ndarray:
     d = S.shape[-1]
     A = S - (_SAFE * np.einsum("nii->n", S))[:, None, None] * np.eye(d)
     good = A[:, 0, 0] > 0
-    for k in range(d - 1):
+    for _ in range(d - 1):
         row = A[:, :1, 1:]
         pivot = np.where(good, A[:, 0, 0], 1.0)[:, None, None]
         A = A[:, 1:, 1:] - row.swapaxes(-1, -2) * (row / pivot)
