@@ -70,8 +70,8 @@ DEFECTS = [
     "The pictures for two lines: the list of the softmax run is overwritten, so that both saved files show L2.",
     "MH_both: the number of heads is left at its default, 1; it is softmax attention again, with another step.",
     "L2: the queries are divided by the square root of d and the keys are not, so that the kernel is not of one scaling.",
-    "A trace above a bound counts as divergence. In L2_both that is wrong: with K invertible L2 attention has no blow-up, and nearly all "
-    "of these runs come back.",
+    "A trace above a bound counts as divergence. In L2_both that says little: with K invertible L2 attention has no blow-up, and some of "
+    "these runs come to rest later.",
     "The projection puts 1e-14 for a negative eigenvalue; here the steps are small enough, in the histograms of ranks they are not.",
     "Stopped at a tolerance for |S'|, a limit that is approached like 1/t is still visibly away: the traces of the runs to zero end near "
     "0.015.",
