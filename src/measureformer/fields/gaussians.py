@@ -1,7 +1,8 @@
 r"""What the laws share on Gaussian measures.
 
 Where A[N(m, S)] is affine, $A(x) = u + B (x - m)$, Gaussians stay Gaussian, and the law says (u, B) in a method ``on_gaussian(m, S, t)``;
-leading axes are a batch of measures. A law without the method does not preserve Gaussians.
+leading axes are a batch of measures. A law without the method does not preserve Gaussians. Q, K and V may have the same leading axes: then
+each measure has a law of its own.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from ..errors import InputError
 
 def matrix(M: Matrix, like: Array, t: Any, name: str) -> Array:
     """M as a matrix (k, d) that acts on vectors of the dimension of ``like`` (..., d): constant, a function of time, or the identity.
+    Leading axes are a batch of matrices.
 
     Raises:
         InputError: M has no column for each coordinate.
@@ -20,7 +22,7 @@ def matrix(M: Matrix, like: Array, t: Any, name: str) -> Array:
     if M is None:
         return xp.eye(d, dtype=like.dtype)
     M = M(t) if callable(M) else M
-    if M.ndim != 2 or M.shape[1] != d:
+    if M.ndim < 2 or M.shape[-1] != d:
         raise InputError(f"{name} has shape {M.shape}, which does not act on measures of dimension {d}; it must be (k, {d})")
     return M
 
@@ -32,9 +34,9 @@ def score_matrix(law: Any, like: Array, t: Any) -> Array:
         InputError: Q and K have different numbers of rows.
     """
     Q, K = matrix(law.Q, like, t, "Q"), matrix(law.K, like, t, "K")
-    if Q.shape[0] != K.shape[0]:
-        raise InputError(f"queries have dimension {Q.shape[0]} and keys {K.shape[0]}; Q and K need equally many rows")
-    return law.beta * (K.T @ Q)
+    if Q.shape[-2] != K.shape[-2]:
+        raise InputError(f"queries have dimension {Q.shape[-2]} and keys {K.shape[-2]}; Q and K need equally many rows")
+    return law.beta * (namespace(K).swapaxes(K, -1, -2) @ Q)
 
 
 def apply(M: Array, v: Array) -> Array:

@@ -73,10 +73,11 @@ class L2(eqx.Module):
         """
         xp = namespace(m, S)
         Q, K, V = (matrix(getattr(self, name), m, t, name) for name in "QKV")
-        if Q.shape[0] != K.shape[0]:
-            raise InputError(f"queries have dimension {Q.shape[0]} and keys {K.shape[0]}; Q and K need equally many rows")
+        if Q.shape[-2] != K.shape[-2]:
+            raise InputError(f"queries have dimension {Q.shape[-2]} and keys {K.shape[-2]}; Q and K need equally many rows")
         keys = 2 * self.beta * (K @ S)
-        gain = xp.swapaxes(xp.linalg.solve(xp.eye(K.shape[0], dtype=m.dtype) + keys @ K.T, keys), -1, -2)
+        noise = xp.eye(K.shape[-2], dtype=m.dtype)
+        gain = xp.swapaxes(xp.linalg.solve(noise + keys @ xp.swapaxes(K, -1, -2), keys), -1, -2)
         VG = V @ gain
         u, B = apply(V, m) + apply(VG, apply(Q - K, m)), VG @ Q
         return (u - apply(V, m), B - V) if self.shift else (u, B)

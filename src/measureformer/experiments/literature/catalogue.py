@@ -18,6 +18,8 @@ FIGURES = {
     "mode-selection": ("mode_selection", "the fastest mode decides the number of clusters", "arXiv:2410.23228, particle figures"),
     "causal": ("causal", "Rényi centers and strong centers under causal attention", "arXiv:2411.04990, figures"),
     "normalisation": ("normalisation", "six places of the layer norm compared", "arXiv:2510.22026, as surveyed in arXiv:2512.01868"),
+    "gaussian-panels": ("gaussian_panels", "covariances that shrink, lose rank or blow up, in disc and cone", "arXiv:2501.18322, panels"),
+    "rank-histograms": ("rank_histograms", "ranks of limits of covariances, d = 3, 4, 5", "arXiv:2501.18322, histograms"),
 }
 
 
