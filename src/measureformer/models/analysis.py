@@ -153,7 +153,7 @@ def analyze(
                 shelf.save(name, found)
         done.append(found)
     values, sizes, entropy = (np.concatenate([part[key] for part in done]) for key in ("values", "sizes", "entropy"))
-    counts, raw_counts = (sum(part[key] for part in done) for key in ("counts", "raw_counts"))
+    counts, raw_counts = (np.sum([part[key] for part in done], axis=0) for key in ("counts", "raw_counts"))
     notes = _notes(recorder, usable, cut_up, len(texts))
     heads = heads_of(model, recorder.norms or [])
     if heads is None:

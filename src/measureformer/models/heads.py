@@ -49,10 +49,11 @@ def heads_of(model: TrainedModel, norms: Sequence[NormCall | None]) -> list[list
         layers = layers * model.layers
     if len(layers) != model.layers:
         return None
-    return [_heads(model, *matrices, norm) for matrices, norm in zip(layers, norms[: model.layers], strict=True)]
+    return [_heads(model, matrices, norm) for matrices, norm in zip(layers, norms[: model.layers], strict=True)]
 
 
-def _heads(model: TrainedModel, Q: np.ndarray, K: np.ndarray, V: np.ndarray, O: np.ndarray, norm: NormCall | None) -> list[Head]:
+def _heads(model: TrainedModel, matrices: tuple[np.ndarray, ...], norm: NormCall | None) -> list[Head]:
+    Q, K, V, O = matrices
     d = Q.shape[1]
     gain = np.ones(d) if norm is None else norm.gain
     Q, K, V = Q * gain, K * gain, V * gain
@@ -64,7 +65,7 @@ def _heads(model: TrainedModel, Q: np.ndarray, K: np.ndarray, V: np.ndarray, O: 
         q, key, v = Q[own], K[common], V[common]
         values = np.sqrt(d) * np.linalg.eigvals(v @ O[:, own])
         # (q^T key + key^T q) / 2 = [q^T key^T] J [q; key], of the same non-zero spectrum as R J R^T
-        R = np.linalg.qr(np.concatenate([q, key]).T, mode="r")
+        R = np.asarray(np.linalg.qr(np.concatenate([q, key]).T, mode="r"))
         J = np.kron([[0.0, 0.5], [0.5, 0.0]], np.eye(k))
         scores = d / np.sqrt(k) * np.linalg.eigvalsh(R @ J @ R.T)[::-1]
         found.append(Head(values[np.argsort(-values.real)], scores, float(np.linalg.norm(scores) / np.sqrt(d))))

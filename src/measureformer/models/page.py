@@ -106,11 +106,11 @@ def _heads(result: Analysis) -> Picture:
         layers = 1 + np.repeat(np.arange(len(result.heads)), [len(layer) for layer in result.heads])
         heads = [head for layer in result.heads for head in layer]
         panels.append(Panel("β of the heads", [Series(layers, [head.beta for head in heads], look="dots")], xlabel="layer", ylabel="β"))
-        spectrum = np.concatenate([head.value_spectrum for head in heads])
+        spectrum = np.asarray(np.concatenate([head.value_spectrum for head in heads]), complex)
         panels.append(
             Panel(
                 "eigenvalues of V",
-                [Series(spectrum.real, spectrum.imag, look="dots", color=1)],
+                [Series(np.real(spectrum), np.imag(spectrum), look="dots", color=1)],
                 kind="plane",
                 xlabel="real",
                 ylabel="imaginary",
