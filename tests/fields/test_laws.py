@@ -49,7 +49,7 @@ def make(name, beta=1.3, **matrices):
 
 
 @pytest.mark.parametrize("name", SINGLE)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(mu=measures(6, 3), seed=st.integers(0, 10**6))
 def test_against_the_loop(name, mu, seed):
     Q, K, V = matrices(seed)

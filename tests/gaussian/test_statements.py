@@ -14,6 +14,7 @@ from measureformer.gaussian import (
     conditional_cov,
     covariance_rate,
     disc_grid,
+    effective_sample_size,
     gaussian_energy,
     gaussian_flow,
     lyapunov,
@@ -190,3 +191,17 @@ def test_the_published_algorithm_on_a_panel():
     assert abs(true.final.cov - limits).max() < 1e-4
     with pytest.raises(InputError, match="the script knows"):
         script_law("sigmoid", q, q, np.eye(2))
+
+
+def test_tokens_behind_an_average():
+    """Scores are Gaussian with variance |S^{1/2} A x|^2, and (E e^s)^2 / E e^{2s} = e^{-variance}; the mean of a Gaussian counts too."""
+    rng = np.random.default_rng(0)
+    m, S, A = np.array([0.5, -1.0]), np.array([[0.3, 0.1], [0.1, 0.2]]), np.array([[0.7, -0.4], [0.2, 0.5]])
+    x, y = rng.multivariate_normal(m, S, 200), rng.multivariate_normal(m, S, 100_000)
+    share = np.exp(x @ A.T @ y.T)
+    exponents = -np.log((share.mean(1) ** 2) / (share**2).mean(1))
+    variances = np.einsum("ni,ij,nj->n", x, A.T @ S @ A, x)
+    np.testing.assert_allclose(exponents, variances, rtol=0.1, atol=0.01)
+    whole = rng.multivariate_normal(m, S, 400_000)
+    mean = np.einsum("ni,ij,nj->n", whole, A.T @ S @ A, whole).mean()
+    assert effective_sample_size(Gaussian(m, S), A, 50) == pytest.approx(50 * np.exp(-mean), rel=2e-3)

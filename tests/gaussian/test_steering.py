@@ -159,6 +159,7 @@ def test_half_turns_have_a_logarithm():
     np.testing.assert_allclose(K, -K.T, atol=0)
 
 
+@pytest.mark.slow
 def test_two_gaussians_with_one_schedule(tmp_path):
     start = Gaussian([[1.0, 0.0], [0.0, 1.0]], [np.eye(2), np.diag([2.0, 0.5])])
     goal = Gaussian([[1.2, 0.3], [-0.2, 1.0]], [[[1.3, 0.2], [0.2, 0.8]], [[1.5, -0.3], [-0.3, 0.6]]])

@@ -26,7 +26,7 @@ single file stands here. Every expected number is printed in the literature, or 
 | 19 | no layer norm | test_literature |
 | 20 | noise | test_growth, test_meanfield, test_fields, test_ground_truths |
 | G10 | blow-up of a Dirac mass | test_transformer_pde |
-| G11 | what queries do not see | test_transformer_pde |
+| G11 | what queries do not see | test_transformer_pde, test_ground_truths |
 | G12 | energies and dissipation in R^d | test_functionals, test_transformer_pde |
 | G13 | moments of linear attention | test_transformer_pde |
 | G15 | causal averaging | test_transformer_pde |

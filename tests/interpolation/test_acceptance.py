@@ -41,6 +41,7 @@ def test_a_source_inside_another(tmp_path, seed):
     assert certificate["network"]["attention_layers"] == 1
 
 
+@pytest.mark.slow
 def test_eight_measures_in_sixteen_dimensions(tmp_path):
     """Row 3: d = 16, N = 8, n = 64; the paper's matching alone takes 6 K = 3072."""
     certificate = certified(tmp_path, overlapping_caps(16, 8, 64, seed=0), 1e-7)

@@ -34,6 +34,7 @@ def test_three_overlapping_densities_at_full_size(eps, segments):
     assert max(fresh_distances(result, *three_caps(3000, 1))) <= eps
 
 
+@pytest.mark.slow
 def test_atom_by_atom_matching_does_not_generalise():
     """The same task, matched singly: exact on the samples planned on, and of no use on fresh ones. This is why cells exist."""
     sources, targets = three_caps(100, 2)
@@ -83,6 +84,7 @@ def test_eight_measures_on_the_sphere():
     assert max(fresh_distances(result, *sample())) <= 0.14
 
 
+@pytest.mark.slow
 def test_higher_dimensions_against_the_quantisation_floor():
     """d = 8, N = 4, normal densities: never worse than 1.5 times what the same number of cells leaves on fresh samples."""
     sources, targets = normal_densities(8, 4, 1000, 0)

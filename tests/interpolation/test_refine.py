@@ -26,7 +26,14 @@ def executed(plan, sources, targets) -> list[float]:
     return [worst(measures, targets) for measures in (flow(plan.schedule, sources).measures, original, network)]
 
 
-@pytest.mark.parametrize("make", [lambda: overlapping_caps(3, 2, 10, 0), lambda: subset(3, 16, 1), lambda: overlapping_caps(5, 2, 12, 2)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: overlapping_caps(3, 2, 10, 0),
+        pytest.param(lambda: subset(3, 16, 1), marks=pytest.mark.slow),
+        pytest.param(lambda: overlapping_caps(5, 2, 12, 2), marks=pytest.mark.slow),
+    ],
+)
 def test_fewer_segments_of_the_same_effect(make):
     sources, targets = make()
     plain, refined = (interpolate(sources, targets, eps=1e-6, refine=seconds).plan for seconds in (None, 1.0))
@@ -58,6 +65,7 @@ def test_the_bound():
     assert lower_bound(1, 3, 3) == 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_plan(monkeypatch):
     monkeypatch.setattr(pairing_module, "_NOMINAL", 5e-3)  # few attempts: the clock shall not stop them
     sources, targets = overlapping_caps(3, 2, 8, 3)
@@ -84,6 +92,7 @@ def test_places_that_coincide_stay_apart():
     assert max(executed(plan, sources, targets)) < 5e-3
 
 
+@pytest.mark.slow
 def test_small_and_idle_tasks():
     x = cap(np.eye(3)[0], 0.5, 5, np.random.default_rng(0))
     for sources, targets in (([x[:1]], [-x[:1]]), ([x], [x]), ([x[:2], x[1:3]], [x[:2], -x[1:3]])):

@@ -196,7 +196,10 @@ def test_the_bound_is_met_by_equidistant_targets():
     assert best.lower == pytest.approx(np.pi / 4, rel=1e-12)
 
 
-@pytest.mark.parametrize("n, m, weighted", [(30, 25, False), pytest.param(20, 27, False, marks=pytest.mark.slow), (12, 10, True)])
+@pytest.mark.parametrize(
+    "n, m, weighted",
+    [(30, 25, False), pytest.param(20, 27, False, marks=pytest.mark.slow), pytest.param(12, 10, True, marks=pytest.mark.slow)],
+)
 def test_medium_instances(n, m, weighted):
     """Better than leaving every atom on the target atom that gets most of it, never below the bound, the same for the same seed."""
     rng = np.random.default_rng(n)

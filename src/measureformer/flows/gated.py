@@ -11,6 +11,7 @@ from jaxtyping import Float
 from .._types import Array, Scalar, namespace
 from ..errors import ConditioningError
 from ..fields import TransformerField
+from ..geometry import norm
 from .boost import half_angles
 from .circle_time import Circle, circle, place, rate, time
 
@@ -67,7 +68,8 @@ def gated_flow(x: Float[Array, "n d"], a: Float[Array, " d"], tau: Scalar, w: Fl
     q0 = xp.where(moves, opened * (1 + r0 * r0), 1)
     shrink = (_solve if xp is np else _solve_jax)(moves, r0, alpha, B, gamma, q0, duration)[:, None]
     moved = ((c2 - shrink**2 * s2) * u + shrink * across) / (c2 + shrink**2 * s2)
-    return xp.where(moves[:, None], moved, x)
+    # next to -w the direction across is rounding, and not across any more
+    return xp.where(moves[:, None], moved / norm(moved), x)
 
 
 def gate_of(field: TransformerField) -> Gated | None:

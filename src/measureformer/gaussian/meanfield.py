@@ -45,19 +45,26 @@ class MeanFieldCheck:
     warning: str
 
 
+def tilt(gaussian: Gaussian, A: np.ndarray) -> float:
+    r"""$(\mathbb{E}|S^{1/2} A x|^2)^{1/2}$: how far, in standard deviations, a typical query moves the average that it sees.
+
+    $$ = (\operatorname{tr}(S A S A^\top) + m^\top A^\top S A m)^{1/2} . $$
+    """
+    S, m = np.asarray(gaussian.cov), A @ np.asarray(gaussian.mean)
+    return float(np.sqrt(max(np.trace(S @ A @ S @ A.T) + m @ S @ m, 0.0)))
+
+
 def effective_sample_size(gaussian: Gaussian, A: np.ndarray, n: int) -> float:
     r"""How many of n tokens of N(m, S) the softmax average at x rests on, for a typical x:
 
-    $$ \frac{(\sum_j e^{s_j})^2}{\sum_j e^{2 s_j}} \approx n e^{-|S^{1/2} A (x - m)|^2}, \qquad
-       \text{here with } \mathbb{E} |S^{1/2} A (x - m)|^2 = \operatorname{tr}(S A S A^\top) . $$
+    $$ \frac{(\sum_j e^{s_j})^2}{\sum_j e^{2 s_j}} \approx n e^{-|S^{1/2} A x|^2}, \qquad \text{here with the mean of the exponent, ``tilt``}^2 . $$
 
     Args:
         gaussian: one measure.
         A: of the scores.
         n: number of tokens.
     """
-    S = np.asarray(gaussian.cov)
-    return float(n * np.exp(-np.trace(S @ A @ S @ A.T)))
+    return float(n * np.exp(-(tilt(gaussian, A) ** 2)))
 
 
 def meanfield_check(

@@ -97,8 +97,8 @@ def test_literal_gates_fail_because_of_the_worst_case_time():
     segments = match_point(x, 0, place, literal=True, shortest=False, tolerance=np.inf)
     crushed = run(segments[:2], [Empirical(x)])[0].points
     assert distance(x[2], x[3]) > 0.04 and distance(crushed[2], crushed[3]) < 1e-14
-    with pytest.raises(ConditioningError, match="phase match: all the digits are missing"):
-        run(segments, [Empirical(x)])
+    lost = run(segments, [Empirical(x)])[0].points
+    assert distance(lost, wanted)[1:].min() > 1 and abs(np.linalg.norm(lost, axis=1) - 1).max() < 1e-15
     for literal, shortest in ((False, True), (False, False), (True, True)):
         final = executed(match_point(x, 0, place, literal=literal, shortest=shortest), x)
         assert distance(final, wanted).max() < 1e-6

@@ -11,9 +11,9 @@ from ...interpolation.certificate import Verification, read, write
 from ...measures import Gaussian
 from ...schedule import Schedule, load_schedule, save_schedule
 from ...transport import bures_wasserstein
-from ..meanfield import TRUST
+from ..meanfield import TRUST, tilt
 from .execution import run, steered, steered_cloud
-from .moves import RANK, tilt
+from .moves import RANK
 from .steer import Steering, distances, segments_of
 
 KIND = "gaussian"

@@ -44,15 +44,6 @@ def same_range(S: Float[np.ndarray, "d d"], T: Float[np.ndarray, "d d"]) -> bool
     return bool(np.linalg.norm(R - Q @ (Q.T @ R)) < RANK)
 
 
-def tilt(gaussian: Gaussian, A: np.ndarray) -> float:
-    r"""$(\mathbb{E}|S^{1/2} A x|^2)^{1/2}$: how far, in standard deviations, a typical query moves the average that it sees.
-
-    $$ = (\operatorname{tr}(S A S A^\top) + m^\top A^\top S A m)^{1/2} . $$
-    """
-    S, m = np.asarray(gaussian.cov), A @ np.asarray(gaussian.mean)
-    return float(np.sqrt(max(np.trace(S @ A @ S @ A.T) + m @ S @ m, 0.0)))
-
-
 def reshape(S: Float[np.ndarray, "d d"], goal: Float[np.ndarray, "d d"], gain: float | None = None) -> Move:
     r"""Carry S to a covariance of the same range in one segment: V = I and
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from ...measures import Gaussian
 from ...schedule import Schedule, Segment
-from .moves import Move, carry, range_of, reshape, same_range, tilt, together, turn
+from ..meanfield import tilt
+from .moves import Move, carry, range_of, reshape, same_range, together, turn
 from .obstructions import groups_of, is_zero
 
 
