@@ -57,7 +57,8 @@ def tilt(gaussian: Gaussian, A: np.ndarray) -> float:
 def effective_sample_size(gaussian: Gaussian, A: np.ndarray, n: int) -> float:
     r"""How many of n tokens of N(m, S) the softmax average at x rests on, for a typical x:
 
-    $$ \frac{(\sum_j e^{s_j})^2}{\sum_j e^{2 s_j}} \approx n e^{-|S^{1/2} A x|^2}, \qquad \text{here with the mean of the exponent, ``tilt``}^2 . $$
+    $$ \frac{(\sum_j e^{s_j})^2}{\sum_j e^{2 s_j}} \approx n e^{-|S^{1/2} A x|^2}, $$
+    here with the mean of the exponent, the square of ``tilt``.
 
     Args:
         gaussian: one measure.
