@@ -1,5 +1,6 @@
 """Group 10: the hemisphere test and Wendel's probability."""
 
+import equinox as eqx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from measureformer import Empirical, InputError, Schedule, Segment, TransformerField, flow
 from measureformer.diagnostics import hemisphere, wendel_probability
+from measureformer.fields import ParticleField, Softmax, Unnormalised
 from measureformer.geometry import enclosing_cap, normalize
 
 
@@ -28,7 +30,7 @@ def test_group_10_wendel_values():
         wendel_probability(0, 3)
 
 
-@pytest.mark.parametrize(("n", "d"), [(3, 2), (4, 2), (4, 3), (6, 3)])
+@pytest.mark.parametrize(("n", "d"), [(3, 2), (4, 2), (4, 3), (6, 3), (8, 4)])
 def test_group_10_wendel_frequencies(n, d):
     rng, trials = np.random.default_rng(10 * n + d), 300
     hits = np.mean([hemisphere(normalize(rng.normal(size=(n, d)))).inside for _ in range(trials)])
@@ -62,3 +64,15 @@ def test_group_10_cone_collapse(beta):
     t = np.arange(13) - start
     bound = 0.5 * np.exp(-t[start:] / (2 * 6 * np.exp(2 * beta)))
     assert np.all(1 - alpha[start:] <= bound)
+
+
+@pytest.mark.parametrize("law", [Softmax(2.0), Unnormalised(2.0)])
+def test_group_10_heights_never_fall(law):
+    """Lemma 6.4 for both laws: only the positivity of the weights is used; with any Q and K, V = I."""
+    rng = np.random.default_rng(1)
+    x = normalize(rng.normal(size=(7, 4)) + [2.0, 0, 0, 0])
+    found = hemisphere(x)
+    law = eqx.tree_at(lambda l: (l.Q, l.K), law, (rng.normal(size=(3, 4)), rng.normal(size=(3, 4))), is_leaf=lambda leaf: leaf is None)
+    path = flow(ParticleField(law), Empirical(x), 3.0, saveat=30).points[0]
+    heights = (path @ found.pole).min(axis=1)
+    assert found.inside and np.all(np.diff(heights) >= -1e-10) and heights[-1] > heights[0]
