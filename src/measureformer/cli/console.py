@@ -1,7 +1,9 @@
 """What all commands share: messages and progress on stderr, results on stdout, exit codes."""
 
 import json
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,11 +16,13 @@ from ..errors import InputError
 from . import INTERRUPTED
 
 BAD_INPUT, NOT_CERTIFIED = 2, 3
+_LOSES = ("_xla_gc_callback", "__del__")  # functions in which an exception is printed and forgotten
 
 
 class _CtrlC:
     """Remembers that Ctrl-C was pressed: an exception that is raised inside a finaliser or a callback of a library is lost, and one that
-    interrupts the loading of a compiled module can crash the interpreter. While modules load it is raised afterwards."""
+    interrupts the loading of a compiled module can crash the interpreter. While modules load it is raised afterwards; in a callback
+    of the garbage collector, a moment later."""
 
     pressed = False
 
@@ -26,6 +30,11 @@ class _CtrlC:
         self.pressed = True
         while frame is not None:
             if frame.f_code.co_filename.startswith("<frozen importlib"):
+                return
+            if frame.f_code.co_name in _LOSES:
+                again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+                again.daemon = True
+                again.start()
                 return
             frame = frame.f_back
         raise KeyboardInterrupt
