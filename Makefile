@@ -102,6 +102,11 @@ baseline: .venv/.dev
 	$(PIP) --require-hashes --only-binary :all: -r $<
 	@touch $@
 
+.venv/.docs: requirements/docs.txt .venv/.dev
+	@echo 'Installing the tools for the documentation'
+	$(PIP) --require-hashes --only-binary :all: -r $<
+	@touch $@
+
 # Universal locks (markers for each Python), hashes for every file, and no address in them: pip takes the files from wherever it is configured to.
 LOCK ?=
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy requires-python --generate-hashes \
@@ -109,8 +114,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 
 lock:
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it (pip install uv), or name it: make lock UV=/path/to/uv' >&2; exit 1; }
-	$(COMPILE) --group dev --extra export --extra train --extra data --extra cluster --output-file requirements/dev.txt
+	$(COMPILE) --group dev --extra report --extra export --extra train --extra data --extra cluster --output-file requirements/dev.txt
 	$(COMPILE) --group build --constraint requirements/dev.txt --output-file requirements/core.txt
+	$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 
 clean:
 	rm -rf .venv demo-output build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
