@@ -136,9 +136,9 @@ def coarsen(
                 raise RuntimeError(f"the integration stopped at time {run.time:.6g}: {message}")
             steps += 1
             fused = run.advance(solver)
-    complete = len(run.w) == 1 or run.time >= horizon
+    complete = len(run.w) == 1 or bool(run.time >= horizon)
     columns = [np.array(column) for column in zip(*run.records, strict=True)]
-    return Coarsening(columns[0], columns[1], columns[2], columns[3], run.merges, Empirical(run.x, run.w), run.atom, run.time, complete)
+    return Coarsening(columns[0], columns[1], columns[2], columns[3], run.merges, Empirical(run.x, run.w), run.atom, float(run.time), complete)
 
 
 class _Run:
