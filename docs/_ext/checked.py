@@ -1,7 +1,7 @@
 """Roles that cannot rot: a test or a file that is named in the pages has to exist."""
 
 import ast
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -9,7 +9,7 @@ from docutils import nodes
 ROOT = Path(__file__).parents[2]
 
 
-@lru_cache(maxsize=None)
+@cache
 def functions_of(path: Path) -> frozenset[str]:
     """The functions that a Python file defines."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Our docstrings in the words of Sphinx: Google sections, formulas between dollars, shapes of arrays in signatures.
 
 A docstring is plain text with ``code`` in double backquotes, $formulas$ and $$displays$$. Nothing else in it is markup: an asterisk is an
-asterisk, |x| is a norm. So everything is escaped but what is on this list, and paragraphs are set on one line each, however they were broken.
+asterisk, |x| is a norm. So all is escaped but what is on this list, and paragraphs are set on one line each, however they were broken.
 """
 
 import inspect

@@ -1,11 +1,11 @@
 """Formulas as inline SVG, drawn by matplotlib when the pages are built: nothing to download, no script, the colour of the text.
 
-The usual renderers load a program from a server when a page is read. Matplotlib is here anyway, and its mathtext knows the TeX that we write, after
-a few spellings are made regular. What it does not know is a warning, and warnings stop the build.
+The usual renderers load a program from a server when a page is read. Matplotlib is here anyway, and its mathtext knows the TeX that we
+write, after a few spellings are made regular. What it does not know is a warning, and warnings stop the build.
 """
 
 import re
-from functools import lru_cache
+from functools import cache
 from html import escape
 
 from docutils import nodes
@@ -13,12 +13,13 @@ from sphinx.util import logging
 
 _UNIT = 1000  # of the drawing, to 1 em
 _SPELLINGS = [
-    (r"\\[tdc]frac\b", r"\\frac"),
+    (r"\\[tdc]frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:[bB]ig+[lrm]?)(?![A-Za-z])\s*(\\?[^\sA-Za-z])", r"\1"),
     (r"\\le(?![A-Za-z])", r"\\leq "),
     (r"\\ge(?![A-Za-z])", r"\\geq "),
     (r"\\ne(?![A-Za-z])", r"\\neq "),
     (r"\\to(?![A-Za-z])", r"\\rightarrow "),
+    (r"\\(i*)int(?![A-Za-z_^])", r"\\\1int\\,"),
     (r"\\lVert|\\rVert", r"\\|"),
     (r"\\lvert|\\rvert", r"|"),
     (r"\\(?:text|textrm)\{", r"\\mathrm{"),
@@ -42,7 +43,7 @@ def regular(tex: str) -> str:
     return tex
 
 
-@lru_cache(maxsize=None)
+@cache
 def svg(tex: str) -> str:
     """The formula as an ``<svg>`` that stands on the line of the text around it.
 

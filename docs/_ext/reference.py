@@ -20,6 +20,7 @@ PACKAGES = {
     "gaussian": "Gaussian closures",
     "gaussian.steering": "Gaussian closures: steering",
     "incontext": "In-context maps",
+    "incontext.kernels": "In-context maps: velocities",
     "export": "Export",
     "experiments": "Experiments",
     "experiments.sweep": "Experiments: sweeps",
@@ -75,9 +76,9 @@ def write(app) -> None:
     entries = "\n".join(f"   {package}" for package in PACKAGES)
     pages["index.rst"] = (
         "API reference\n=============\n\n"
-        "The names that a user needs, file by file. A file holds one idea; its formulas and their sources stand with the functions. Shapes of\n"
-        "arrays stand in quotes: ``'n d'`` is n rows of d numbers, ``'*batch n d'`` any number of them in front. ``number`` is a float or an array\n"
-        "without axes; ``matrix`` is an array, a function of time, or None for the identity.\n\n"
+        "The names that a user needs, file by file. A file holds one idea; its formulas and their sources stand with the functions.\n"
+        "Shapes of arrays stand in quotes: ``'n d'`` is n rows of d numbers, ``'*batch n d'`` any number of them in front. ``number`` is a\n"
+        "float or an array without axes; ``matrix`` is an array, a function of time, or None for the identity.\n\n"
         f".. toctree::\n   :maxdepth: 1\n\n{entries}\n"
     )
     for name, text in pages.items():

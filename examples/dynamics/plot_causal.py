@@ -2,8 +2,9 @@
 Causal attention: first come, first served
 ==========================================
 
-Under a causal mask token i sees only tokens before it. Tokens that are far from all earlier ones, the strong centers, hardly move for a long time, and the
-others fall to one of the centers: one can tell from the start where clusters will be.
+Under a causal mask token i sees only tokens before it. Tokens that are far from all earlier ones, the strong centers,
+hardly move for a long time, and the others fall to one of the centers: one can tell from the start where clusters
+will be.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 Clusters that seem to last
 ==========================
 
-Softmax attention draws tokens together. For large beta they first gather in several clusters that hardly move, for a time that grows like e\\ :sup:`beta`:
-the energy climbs in steps. Tokens that have met become one heavy atom, so that a run can go on to any time.
+Softmax attention draws tokens together. For large beta they first gather in several clusters that hardly move, for a
+time that grows like e\\ :sup:`beta`: the energy climbs in steps. Tokens that have met become one heavy atom, so that
+a run can go on to any time.
 """
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,8 @@ path = mf.flow(ParticleField(Softmax(beta)), tokens, times[-1], saveat=times, rt
 theta = np.unwrap(np.arctan2(path[..., 1], path[..., 0]), axis=0)
 
 # %%
-# Above: angles of the tokens. Below: the energy, in units in which one single cluster has 1; k far clusters of equal mass have 1/k.
+# Above: angles of the tokens. Below: the energy, in units in which one single cluster has 1; k far clusters of equal
+# mass have 1/k.
 
 figure, (top, bottom) = plt.subplots(2, 1, figsize=(8, 6))
 top.semilogx(times, theta, color="C0", linewidth=0.8)
@@ -32,7 +34,9 @@ top.set(ylabel="angle", xlim=(0.05, times[-1]), title=f"40 tokens on the circle,
 bottom.semilogx(run.times[1:], run.energies[1:], color="C1")
 for merge in run.merges[-3:]:
     bottom.axvline(merge.time, color="0.7", linestyle=":")
-    bottom.annotate(f"{merge.clusters} left", (merge.time, 0.1), xytext=(-4, 0), textcoords="offset points", rotation=90, ha="right", fontsize=9)
+    bottom.annotate(
+        f"{merge.clusters} left", (merge.time, 0.1), xytext=(-4, 0), textcoords="offset points", rotation=90, ha="right", fontsize=9
+    )
     print(f"t = {merge.time:10.2f}: {merge.clusters} clusters left")
 bottom.set(xlabel="time", ylabel="energy", xlim=(0.05, 1e9), ylim=(0, 1.05))
 figure.tight_layout()

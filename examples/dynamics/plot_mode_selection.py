@@ -2,8 +2,9 @@
 How many clusters will there be?
 ================================
 
-The uniform measure is at rest and unstable. Each Fourier mode grows at its own rate; the fastest one wins, and decides how many clusters appear first:
-about the square root of 2 beta on the circle. A formula gives the rates, a mean-field solver the densities.
+The uniform measure is at rest and unstable. Each Fourier mode grows at its own rate; the fastest one wins, and
+decides how many clusters appear first: about the square root of 2 beta on the circle. A formula gives the rates, a
+mean-field solver the densities.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 Six places for the layer norm
 =============================
 
-Where the norm stands decides how fast tokens gather: exponentially in depth for Post-LN and nGPT, like a power of depth for Pre-, Peri- and Mix-LN, in
-between for branches scaled by the square root of the layer. Solid: tokens with equal angles, integrated; dotted: what theory says of the end.
+Where the norm stands decides how fast tokens gather: exponentially in depth for Post-LN and nGPT, like a power of
+depth for Pre-, Peri- and Mix-LN, in between for branches scaled by the square root of the layer. Solid: tokens with
+equal angles, integrated; dotted: what theory says of the end.
 """
 
 import matplotlib.pyplot as plt

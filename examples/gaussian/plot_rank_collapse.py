@@ -2,8 +2,9 @@
 Covariances that lose their rank
 ================================
 
-Under softmax attention a Gaussian stays Gaussian. With K = -Q and V = I its covariance shrinks to a limit of rank d - rank Q, which is known before
-anything runs: here a line in the plane. Each covariance is drawn as an ellipse, and as a point of the disc whose rim is rank one.
+Under softmax attention a Gaussian stays Gaussian. With K = -Q and V = I its covariance shrinks to a limit of rank d -
+rank Q, which is known before anything runs: here a line in the plane. Each covariance is drawn as an ellipse, and as
+a point of the disc whose rim is rank one.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Steering Gaussians
 ==================
 
-Softmax attention with weights that change over time is a control system for mean and covariance. Here one schedule of attention carries a Gaussian to
-another, gently enough that a cloud of tokens follows.
+Softmax attention with weights that change over time is a control system for mean and covariance. Here one schedule of
+attention carries a Gaussian to another, gently enough that a cloud of tokens follows.
 """
 
 import matplotlib.pyplot as plt

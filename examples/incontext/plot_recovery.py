@@ -2,8 +2,9 @@
 Recovering the map inside a black box
 =====================================
 
-A map of measures that is a Transformer moves each point by some G(mu, x). To find G from the outside, put a grain of mass eps at x and see where it lands.
-Nothing is subtracted, so eps may be as small as one likes; copies of the context, or integrals of the image, are worse ways to ask.
+A map of measures that is a Transformer moves each point by some G(mu, x). To find G from the outside, put a grain of
+mass eps at x and see where it lands. Nothing is subtracted, so eps may be as small as one likes; copies of the
+context, or integrals of the image, are worse ways to ask.
 """
 
 import matplotlib.pyplot as plt

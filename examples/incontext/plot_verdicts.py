@@ -2,8 +2,9 @@
 Is it a Transformer?
 ====================
 
-Keeping supports and being continuous is not enough. Follow the image of a light atom at 1, beside a heavy one at 0, as its mass vanishes: for a
-Transformer its place settles. For one counterexample it never does; for another it settles, but elsewhere than under a measure nearby.
+Keeping supports and being continuous is not enough. Follow the image of a light atom at 1, beside a heavy one at 0,
+as its mass vanishes: for a Transformer its place settles. For one counterexample it never does; for another it
+settles, but elsewhere than under a measure nearby.
 """
 
 import matplotlib.pyplot as plt

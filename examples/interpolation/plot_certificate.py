@@ -2,8 +2,9 @@
 What a certificate says
 =======================
 
-A plan is a promise. The certificate is written by other code, from the saved files alone: it integrates the original equation, runs the discrete
-network in double and in single precision, and measures how far each measure ended from its target.
+A plan is a promise. The certificate is written by other code, from the saved files alone: it integrates the original
+equation, runs the discrete network in double and in single precision, and measures how far each measure ended from
+its target.
 """
 
 import tempfile
@@ -18,7 +19,10 @@ from measureformer.geometry import normalize
 rng = np.random.default_rng(1)
 x = normalize(rng.normal(size=(24, 3)) + [2, 0, 0])
 sources = [mf.Empirical(x), mf.Empirical(x[:12]), mf.Empirical(x[6:18])]  # they share points
-targets = [mf.Empirical(normalize(rng.normal(size=(mu.size, 3)) * 0.4 + c)) for mu, c in zip(sources, np.eye(3)[[1, 2, 1]] * [1, 1, -1], strict=True)]
+targets = [
+    mf.Empirical(normalize(rng.normal(size=(mu.size, 3)) * 0.4 + c))
+    for mu, c in zip(sources, np.eye(3)[[1, 2, 1]] * [1, 1, -1], strict=True)
+]
 
 result = mf.interpolate(sources, targets, eps=1e-6)
 with tempfile.TemporaryDirectory() as folder:
@@ -28,8 +32,8 @@ for pair in certificate["pairs"]:
     print({key: pair[key] for key in ("w2_before", "w2_after")})
 
 # %%
-# Left: W\\ :sub:`2` to the targets along the schedule, phase by phase; the measures are parted, matched in a hemisphere, and led home by the last
-# segment. Right: what the certificate holds.
+# Left: W\\ :sub:`2` to the targets along the schedule, phase by phase; the measures are parted, matched in a
+# hemisphere, and led home by the last segment. Right: what the certificate holds.
 
 history = record(result.schedule, sources, targets)
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), gridspec_kw={"width_ratios": [1.4, 1]})
@@ -42,7 +46,7 @@ for k, (start, end) in enumerate(zip(history.segments[:-1], history.segments[1:]
 left.set(xlabel="segments executed", ylabel="W₂ to the target, radians", ylim=(0, 2))
 left.legend(loc="lower left")
 
-network = certificate["discrete_network"]
+network = certificate["network"]
 columns = {
     "before": [pair["w2_before"] for pair in certificate["pairs"]],
     "adaptive\nintegration": [pair["w2_after"] for pair in certificate["pairs"]],

@@ -2,15 +2,14 @@
 On the circle the order of points is kept
 =========================================
 
-In the plane two points cannot pass each other, and perceptrons keep the cyclic order. Where a matching keeps it too, the library finds the map that
-moves points least; where it does not, it says which two would have to cross.
+In the plane two points cannot pass each other, and perceptrons keep the cyclic order. Where a matching keeps it too,
+the library finds the map that moves points least; where it does not, it says which two would have to cross.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 import measureformer as mf
-from measureformer.diagnostics import record
 
 
 def on_circle(degrees):

@@ -2,8 +2,9 @@
 One Transformer, two continents
 ===============================
 
-Sixty cities of Europe are to go to South America. Thirty *of the same cities*, as a cloud of their own, are to go to Africa. No map of points can do
-both: a city can go to one place only. Attention sees which cloud a city belongs to, so one schedule does it.
+Sixty cities of Europe are to go to South America. Thirty *of the same cities*, as a cloud of their own, are to go to
+Africa. No map of points can do both: a city can go to one place only. Attention sees which cloud a city belongs to,
+so one schedule does it.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 Samples of densities
 ====================
 
-When sources are known by samples, what counts is where *fresh* samples go. Cells gather each source, cut it at quantiles and send the pieces to the
-target's cells; a plan made on one sample carries another sample to the same place.
+When sources are known by samples, what counts is where *fresh* samples go. Cells gather each source, cut it at
+quantiles and send the pieces to the target's cells; a plan made on one sample carries another sample to the same
+place.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 Flows in closed form
 ====================
 
-Most of a schedule needs no integrator. Four fields on the sphere whose flows are elementary functions: a boost, a gated boost, a residual shear, and
-attention to the mean of rank one, where all points of a measure share one clock.
+Most of a schedule needs no integrator. Four fields on the sphere whose flows are elementary functions: a boost, a
+gated boost, a residual shear, and attention to the mean of rank one, where all points of a measure share one clock.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,9 @@
 The network, elsewhere
 ======================
 
-The discrete post-norm network of an interpolation leaves as ONNX, as PyTorch weights with a readable module, or as safetensors. Here onnxruntime
-executes it, in double and in single precision, on the sources: both measures go through the same file.
+The discrete post-norm network of an interpolation leaves as ONNX, as PyTorch weights with a readable module, or as
+safetensors. Here onnxruntime executes it, in double and in single precision, on the sources: both measures go through
+the same file.
 """
 
 import tempfile

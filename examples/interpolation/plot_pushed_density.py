@@ -2,8 +2,9 @@
 A density that goes along
 =========================
 
-A flow moves densities as well as points. All closed forms know their Jacobians, so the density of a push-forward is exact along the way, and can be
-asked for at any point. Here a density of the sphere after each of three segments: attention to the mean, a shear, a gate.
+A flow moves densities as well as points. All closed forms know their Jacobians, so the density of a push-forward is
+exact along the way, and can be asked for at any point. Here a density of the sphere after each of three segments:
+attention to the mean, a shear, a gate.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 All pairs or harmonics
 ======================
 
-One evaluation of softmax attention, the same tokens, both ways: time for all pairs grows with the square of their number, for harmonics it is linear.
-Hotter attention (larger beta) needs more harmonics.
+One evaluation of softmax attention, the same tokens, both ways: time for all pairs grows with the square of their
+number, for harmonics it is linear. Hotter attention (larger beta) needs more harmonics.
 """
 
 import time

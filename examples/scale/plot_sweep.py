@@ -2,8 +2,9 @@
 A sweep
 =======
 
-One configuration, many values: the command line runs the grid on the cores of this machine or on a cluster, keeps every result in a store, and goes on
-where it stopped when it is killed. Here: how many clusters are left at t = 20, for 8 values of beta, 5 dimensions and 3 seeds.
+One configuration, many values: the command line runs the grid on the cores of this machine or on a cluster, keeps
+every result in a store, and goes on where it stopped when it is killed. Here: how many clusters are left at t = 20,
+for 6 values of beta, 4 dimensions and 3 seeds.
 """
 
 import subprocess
@@ -24,8 +25,8 @@ horizon = 20.0
 saves = 1
 rtol = 1e-5
 [grid]
-"field.beta" = [0.5, 1.0, 2.0, 4.0, 6.0, 9.0, 12.0, 16.0]
-"measure.d" = [2, 3, 4, 8, 16]
+"field.beta" = [0.5, 1.0, 2.0, 4.0, 9.0, 16.0]
+"measure.d" = [2, 3, 8, 16]
 "measure.seed" = [0, 1, 2]
 """
 
