@@ -26,11 +26,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         """Note what the tag refers to, and its own name."""
-        given = dict(attrs)
-        self.places |= {given[key] for key in ("id", "name") if given.get(key)}
-        if tag == "a" and given.get("href"):
+        given = {key: value for key, value in attrs if value}
+        self.places |= {given[key] for key in ("id", "name") if key in given}
+        if tag == "a" and "href" in given:
             self.links.append(given["href"])
-        if given.get(LOADED.get(tag, "")) and given.get("rel") not in HARMLESS:
+        if LOADED.get(tag) in given and given.get("rel") not in HARMLESS:
             self.loaded.append(given[LOADED[tag]])
 
 

@@ -27,7 +27,6 @@ extensions = [
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
 suppress_warnings = [
-    "toc.empty_glob",  # pages that may or may not be there
     "config.cache",  # functions in sphinx_gallery_conf
 ]
 nitpicky = True
@@ -65,8 +64,8 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "image_scrapers": ("matplotlib",),
-    "reset_modules": ("matplotlib",),
-    "reset_modules_order": "both",
+    "reset_modules": ("matplotlib", "style.reset"),
+    "reset_modules_order": "before",
     "min_reported_time": 0,
     "write_computation_times": False,
     "plot_gallery": "True",

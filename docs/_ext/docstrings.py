@@ -44,14 +44,21 @@ def _blocks(lines: list[str]) -> list[str]:
             item, k = _list_item(lines, k)
             out += item
         else:
-            end = k + 1
-            while end < len(lines) and lines[end].strip() and not (_BULLET.match(lines[end]) or _SECTION.match(lines[end])):
-                if lines[end].startswith("    ") and "$$" not in " ".join(lines[k:end]):
-                    break
-                end += 1
+            end = _end_of_paragraph(lines, k)
             out += _paragraph(" ".join(text.strip() for text in lines[k:end]))
             k = end
     return out
+
+
+def _end_of_paragraph(lines: list[str], k: int) -> int:
+    """Where the paragraph ends that begins at line k: at an empty line, a list, a section or an indented block; a display is kept whole."""
+    end = k + 1
+    while end < len(lines) and lines[end].strip():
+        inside = " ".join(lines[k:end]).count("$$") % 2
+        if not inside and (_BULLET.match(lines[end]) or _SECTION.match(lines[end]) or lines[end].startswith("    ")):
+            break
+        end += 1
+    return end
 
 
 def _indented(lines: list[str], k: int) -> tuple[list[str], int]:

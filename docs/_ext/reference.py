@@ -77,8 +77,8 @@ def write(app) -> None:
     pages["index.rst"] = (
         "API reference\n=============\n\n"
         "The names that a user needs, file by file. A file holds one idea; its formulas and their sources stand with the functions.\n"
-        "Shapes of arrays stand in quotes: ``'n d'`` is n rows of d numbers, ``'*batch n d'`` any number of them in front. ``number`` is a\n"
-        "float or an array without axes; ``matrix`` is an array, a function of time, or None for the identity.\n\n"
+        "Shapes of arrays stand in quotes: ``'n d'`` is n rows of d numbers, ``'*batch n d'`` any number of them in front. ``number`` is\n"
+        "a float or an array without axes; ``matrix`` is an array, a function of time, or None for the identity.\n\n"
         f".. toctree::\n   :maxdepth: 1\n\n{entries}\n"
     )
     for name, text in pages.items():
@@ -99,7 +99,7 @@ def setup(app):
 
         def run(self):
             module = importlib.import_module(self.arguments[0])
-            self.env.note_dependency(module.__file__)
+            self.env.note_dependency(str(module.__file__))
             lines = StringList(convert((module.__doc__ or "").split("\n")), source=str(module.__file__))
             return self.parse_text_to_nodes("\n".join(lines))
 

@@ -1,5 +1,7 @@
 """How docstrings become pages."""
 
+import doctest
+
 import numpy as np
 from jaxtyping import Float
 
@@ -8,7 +10,8 @@ from measureformer._types import Array, Matrix
 
 DOCSTRING = r"""One line with |x| and ``code``, and a_b.
 
-Before $$ x = y $$ after,
+Before $$ x = y
+    - z $$ after,
 on two lines.
 
     a table    as it is
@@ -34,7 +37,7 @@ Example:
 def test_sections_lists_and_formulas():
     text = "\n".join(extension("docstrings").convert(DOCSTRING.split("\n")))
     assert r"\|x\| and \ ``code``\ , and a\_b." in text
-    assert ".. math::\n\n    x = y" in text and "after, on two lines." in text
+    assert ".. math::\n\n    x = y - z" in text and "after, on two lines." in text
     assert "::\n\n    a table    as it is" in text
     assert "1. first, continued\n" in text and "2. second" in text
     assert ":Arguments:\n    * **x, y**: points, \\ :math:`x_i`\\ ." in text
@@ -46,7 +49,11 @@ def test_sections_lists_and_formulas():
 def test_annotations_in_short():
     shown = extension("docstrings").shown
     assert shown(Float[Array, "*batch n d"]) == "'*batch n d'"
-    assert shown(Float[np.ndarray, "n"] | None) == "'n' | None"
+    assert shown(Float[np.ndarray, "n"] | None) == "'n' | None"  # pyright: ignore[reportOperatorIssue]
     assert shown(Matrix) == "matrix"
     assert shown(dict[str, list[int]]) == "dict[str, list[int]]"
     assert shown(None) == "None"
+
+
+def test_examples_of_the_extensions():
+    assert doctest.testmod(extension("docstrings")).failed == 0

@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,8 @@ def test_commands_exist_with_their_options():
 
     from measureformer.cli.app import app
 
-    commands = get_command(app).commands
+    group: Any = get_command(app)
+    commands = group.commands
     known = {name: {option for parameter in command.params for option in parameter.opts} for name, command in commands.items()}
     shown = 0
     for page in PAGES:
@@ -103,16 +105,14 @@ def test_pages_show_pictures_of_examples_that_exist():
 
 def formulas() -> list[tuple[str, str]]:
     """Every formula of the docstrings and the pages, with where it stands."""
-    texts = [(page.name, re.sub(r"```.*?```|``.*?``|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)) for page in PAGES]
+    texts = [(page.name, page.read_text(encoding="utf-8")) for page in PAGES]
     for path in sorted((ROOT / "src").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and (text := ast.get_docstring(node)):
-                texts.append(
-                    (f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}", re.sub(r"``.*?``", "", text, flags=re.DOTALL))
-                )
-    return [
-        (where, tex) for where, text in texts for tex in re.findall(r"\$\$(.+?)\$\$|\$([^$]+?)\$", text, re.DOTALL) for tex in tex if tex
-    ]
+                texts.append((f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}", text))
+    code = re.compile(r"```.*?```|``.*?``|`[^`\n]*`", re.DOTALL)
+    found = [(where, re.findall(r"\$\$(.+?)\$\$|\$([^$]+?)\$", code.sub("", text), re.DOTALL)) for where, text in texts]
+    return [(where, display or inline) for where, pairs in found for display, inline in pairs]
 
 
 def test_formulas_can_be_drawn():
