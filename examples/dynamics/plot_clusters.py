@@ -3,7 +3,7 @@ Clusters that seem to last
 ==========================
 
 Softmax attention draws tokens together. For large beta they first gather in several clusters that hardly move, for a
-time that grows like e\\ :sup:`beta`: the energy climbs in steps. Tokens that have met become one heavy atom, so that
+time that grows like e^β: the energy climbs in steps. Tokens that have met become one heavy atom, so that
 a run can go on to any time.
 """
 

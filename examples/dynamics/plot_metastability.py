@@ -2,8 +2,8 @@
 A certificate of metastability
 ==============================
 
-Tokens that sit in separated caps will collapse within each cap by a time T\\ :sub:`1`, and stay in their caps until
-T\\ :sub:`2`, which is exponentially larger. Both times are read off the tokens at the start. What happens keeps the
+Tokens that sit in separated caps will collapse within each cap by a time T₁, and stay in their caps until
+T₂, which is exponentially larger. Both times are read off the tokens at the start. What happens keeps the
 promise, with much room.
 """
 

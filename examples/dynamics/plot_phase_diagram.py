@@ -4,7 +4,7 @@ The phase diagram, and where theory puts its edge
 
 Which pairs of 32 uniform tokens have met at time t, for each beta? In the plane there is a wide white zone of
 clusters that last; in dimension 512 the edge is as sharp as theory says: orthogonal tokens stay equiangular, and a
-formula in Ei and E\\ :sub:`1` tells when they meet. The engine works with inner products only, so the dimension costs
+formula in Ei and E₁ tells when they meet. The engine works with inner products only, so the dimension costs
 nothing.
 """
 

@@ -2,7 +2,7 @@
 Without layer norm: polytopes
 =============================
 
-In R\\ :sup:`d` tokens run away like e\\ :sup:`t`. In the coordinates z = e\\ :sup:`-t` x they gather: with V = I
+In Rᵈ tokens run away like eᵗ. In the coordinates z = e⁻ᵗ x they gather: with V = I
 their convex hulls are nested and tend to a polytope. Softmax comes close to the hardmax limit quickly, because scores
 grow with the tokens.
 """

@@ -32,7 +32,7 @@ for pair in certificate["pairs"]:
     print({key: pair[key] for key in ("w2_before", "w2_after")})
 
 # %%
-# Left: W\\ :sub:`2` to the targets along the schedule, phase by phase; the measures are parted, matched in a
+# Left: W₂ to the targets along the schedule, phase by phase; the measures are parted, matched in a
 # hemisphere, and led home by the last segment. Right: what the certificate holds.
 
 history = record(result.schedule, sources, targets)

@@ -2,7 +2,7 @@
 A hundred thousand tokens on the sphere
 =======================================
 
-On the circle and on S\\ :sup:`2` sums over all pairs of tokens are sums over few harmonics, to any accuracy: the time
+On the circle and on S² sums over all pairs of tokens are sums over few harmonics, to any accuracy: the time
 is linear in the number of tokens. ``flow`` chooses this by itself, and says how large its error is. Here 100,000
 tokens and their densities over time; with all pairs each picture would take a hundred times as long.
 """
