@@ -2,6 +2,7 @@
 
 import ast
 from functools import cache
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -31,8 +32,10 @@ def _role(role, rawtext, text, lineno, inliner, options=None, content=None):
     if problem := missing(text):
         message = inliner.reporter.error(f"{problem}; it was renamed or removed: name the right one", line=lineno)
         return [inliner.problematic(rawtext, rawtext, message)], [message]
-    shown = text.removeprefix("tests/") if role == "test" else text
-    return [nodes.literal(rawtext, shown, classes=["checked"])], []
+    shown = escape(text.removeprefix("tests/") if role == "test" else text)
+    for mark in ("/", "::", "_"):  # where a narrow column may break the line
+        shown = shown.replace(mark, f"{mark}<wbr>")
+    return [nodes.raw(rawtext, f'<code class="literal checked">{shown}</code>', format="html")], []
 
 
 def setup(app):

@@ -44,8 +44,8 @@ def regular(tex: str) -> str:
 
 
 @cache
-def svg(tex: str) -> str:
-    """The formula as an ``<svg>`` that stands on the line of the text around it.
+def svg(tex: str, display: bool = False) -> str:
+    """The formula as an ``<svg>`` that stands on the line of the text around it; fractions of a display are large.
 
     Raises:
         ValueError: mathtext does not know it.
@@ -56,7 +56,11 @@ def svg(tex: str) -> str:
     from matplotlib.textpath import TextToPath
 
     with rc_context({"mathtext.fontset": "cm", "text.usetex": False}):
-        draw, font, source = TextToPath(), FontProperties(size=_UNIT), f"${regular(tex)}$"
+        draw, font, source = (
+            TextToPath(),
+            FontProperties(size=_UNIT),
+            f"${regular(tex)}$".replace(r"\frac", r"\dfrac" if display else r"\frac"),
+        )
         width, height, depth = draw.mathtext_parser.parse(source, 72, FontProperties(size=draw.FONT_SCALE))[:3]
         vertices, codes = draw.get_text_path(font, source, ismath=True)
     scale = _UNIT / draw.FONT_SCALE
@@ -78,10 +82,10 @@ def svg(tex: str) -> str:
     )
 
 
-def _draw(translator, node: nodes.Element) -> str:
+def _draw(node: nodes.Element, display: bool) -> str:
     tex = node.astext()
     try:
-        return svg(tex)
+        return svg(tex, display)
     except ValueError as problem:
         said = str(problem).strip().splitlines()[-1]
         logging.getLogger(__name__).warning("this formula cannot be drawn: %s (%s)", tex, said, location=node)
@@ -89,12 +93,12 @@ def _draw(translator, node: nodes.Element) -> str:
 
 
 def _inline(translator, node: nodes.math) -> None:
-    translator.body.append(_draw(translator, node))
+    translator.body.append(_draw(node, False))
     raise nodes.SkipNode
 
 
 def _display(translator, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="math-display">{_draw(translator, node)}</div>\n')
+    translator.body.append(f'<div class="math-display">{_draw(node, True)}</div>\n')
     raise nodes.SkipNode
 
 

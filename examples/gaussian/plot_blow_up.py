@@ -2,8 +2,9 @@
 A Gaussian blows up, a cloud does not
 =====================================
 
-For V = A = 1 on the line the variance of the Gaussian is infinite at t = 1/2. A finite cloud stays within R eᵗ: its averages rest on ever fewer tokens, and it leaves the Gaussian the earlier, the smaller it is. The
-closure is a statement about infinitely many tokens.
+For V = A = 1 on the line the variance of the Gaussian is infinite at t = 1/2. A finite cloud stays within R eᵗ: its
+averages rest on ever fewer tokens, and it leaves the Gaussian the earlier, the smaller it is. The closure is a
+statement about infinitely many tokens.
 """
 
 import matplotlib.pyplot as plt
