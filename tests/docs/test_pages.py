@@ -39,6 +39,13 @@ def test_code_runs(page, tmp_path, monkeypatch):
         assert names["certificate"]["passed"]
 
 
+def test_every_page_is_in_the_contents():
+    contents = re.findall(r"^```\{toctree\}\n(.*?)^```", (DOCS / "index.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    listed = {line for block in contents for line in block.split("\n")} | {"index"}
+    left_out = {str(page.relative_to(DOCS).with_suffix("")) for page in PAGES} - listed
+    assert not left_out, f"add {sorted(left_out)} to a toctree of docs/index.md"
+
+
 def test_configurations_are_valid():
     from measureformer.cli.config import simulation_of
 
