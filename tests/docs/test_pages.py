@@ -23,10 +23,13 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+SLOW = {"gaussian.md"}  # steers several Gaussians, and compiles for it
+FRAGMENTS = {"scaling.md", "trajectories.md"}  # lines from longer programs, which need several hosts or a run that is there
+
+
 def with_python() -> list:
-    slow = {"gaussian.md"}  # steers several Gaussians, and compiles for it
-    found = [page for page in PAGES if blocks(page, "python")]
-    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in slow else []) for page in found]
+    found = [page for page in PAGES if blocks(page, "python") and page.name not in FRAGMENTS]
+    return [pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in SLOW else []) for page in found]
 
 
 @pytest.mark.parametrize("page", with_python())
