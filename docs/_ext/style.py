@@ -14,7 +14,8 @@ def reset(gallery_conf, fname) -> None:
             "axes.titlesize": "medium",
             "figure.dpi": 110,
             "font.size": 10,
-            "legend.frameon": False,
+            "legend.edgecolor": "none",
+            "legend.framealpha": 0.9,
             "savefig.bbox": "tight",
         }
     )

@@ -2,7 +2,7 @@
 The phase diagram, and where theory puts its edge
 =================================================
 
-Which pairs of 32 uniform tokens have met at time t, for each beta? In the plane there is a wide white zone of
+Which pairs of 32 uniform tokens have met at time t, for each beta? In the plane there is a wide green zone of
 clusters that last; in dimension 512 the edge is as sharp as theory says: orthogonal tokens stay equiangular, and a
 formula in Ei and E₁ tells when they meet. The engine works with inner products only, so the dimension costs
 nothing.
@@ -29,7 +29,7 @@ for d in (2, 512):
     share[d] = table
 
 # %%
-# Blue: nothing has met; yellow: everything. The line is theory for orthogonal tokens.
+# Dark: nothing has met; yellow: everything. The line is theory for orthogonal tokens.
 
 times = eta * np.arange(layers + 1)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)

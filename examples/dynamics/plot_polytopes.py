@@ -20,7 +20,7 @@ start = mf.Empirical(np.random.default_rng(7).uniform(-2, 2, (40, 2)))
 run = mf.flow(ParticleField(Softmax(1.0, V=V), Rescaled(V)), start, 4.0, saveat=80, rtol=1e-6, atol=1e-7)
 z = run.points[0]
 
-figure, ax = plt.subplots(figsize=(6, 5.6))
+figure, ax = plt.subplots(figsize=(7.6, 5.6))
 for line in z.transpose(1, 0, 2):
     ax.plot(*line.T, color="C0", linewidth=0.8, alpha=0.6)
 for k, shade in zip((0, 8, 20, 80), (0.8, 0.65, 0.45, 0.1), strict=True):
@@ -29,5 +29,5 @@ for k, shade in zip((0, 8, 20, 80), (0.8, 0.65, 0.45, 0.1), strict=True):
     ax.plot(*corners.T, color=str(shade), label=f"hull at t = {run.times[k]:.1f}")
 ax.plot(*z[-1].T, "o", color="C1", markersize=5, label="tokens at the end", zorder=5)
 ax.set(aspect="equal", title="z = e⁻ᵗ x under softmax attention, V = I")
-ax.legend(loc="upper left", fontsize=8)
+ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 plt.show()

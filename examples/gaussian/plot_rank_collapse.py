@@ -30,7 +30,7 @@ for k in (0, 18, 28, 38, 59):
     left.plot(*ellipse, color=plt.cm.viridis(k / 59), label=f"t = {run.times[k]:.2g}")
 left.plot(*np.outer([-0.8, 0.6], [-1.2, 1.2]), color="0.6", linestyle=":", label="ker Q")
 left.set(aspect="equal", title="one covariance over time")
-left.legend(loc="upper right", fontsize=8)
+left.legend(loc="lower left", fontsize=8)
 
 trace = np.trace(run.cov, axis1=2, axis2=3)
 across, up = (run.cov[..., 0, 0] - run.cov[..., 1, 1]) / trace, 2 * run.cov[..., 0, 1] / trace

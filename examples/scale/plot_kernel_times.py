@@ -3,7 +3,7 @@ All pairs or harmonics
 ======================
 
 One evaluation of softmax attention, the same tokens, both ways: time for all pairs grows with the square of their
-number, for harmonics it is linear. Hotter attention (larger beta) needs more harmonics.
+number, for harmonics it is linear. Larger beta needs more harmonics.
 """
 
 import time

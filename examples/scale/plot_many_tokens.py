@@ -4,7 +4,7 @@ A hundred thousand tokens on the sphere
 
 On the circle and on S² sums over all pairs of tokens are sums over few harmonics, to any accuracy: the time
 is linear in the number of tokens. ``flow`` chooses this by itself, and says how large its error is. Here 100,000
-tokens and their densities over time; with all pairs each picture would take a hundred times as long.
+tokens and their densities over time; all pairs would be ten thousand million of them for each evaluation.
 """
 
 import diffrax

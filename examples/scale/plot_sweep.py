@@ -39,7 +39,8 @@ with tempfile.TemporaryDirectory() as folder:
     table = np.genfromtxt(Path(folder) / "run" / "table.csv", delimiter=",", names=True, deletechars="", encoding="utf-8")
 
 # %%
-# Means over the seeds. Hot attention and few dimensions: many clusters that last.
+# Means over the seeds. Small beta: one cluster. Large beta: several that last, and in many dimensions tokens have hardly begun to
+# meet.
 
 betas, dimensions = np.unique(table["field.beta"]), np.unique(table["measure.d"])
 clusters = [[table["clusters"][(table["field.beta"] == b) & (table["measure.d"] == d)].mean() for b in betas] for d in dimensions]
