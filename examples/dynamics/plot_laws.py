@@ -35,7 +35,7 @@ view = view_from(np.array([1.0, 0.3, 0.35]))
 figure, axes = plt.subplots(2, 4, figsize=(12, 6.4))
 for ax, (name, (law, horizon)) in zip(axes.flat, laws.items(), strict=True):
     path = mf.flow(
-        ParticleField(law, mask=Causal() if "causal" in name else None), tokens, horizon, saveat=60, step=0.05, solver=diffrax.Heun()
+        ParticleField(law, mask=Causal() if "causal" in name else None), tokens, horizon, saveat=60, step=0.1, solver=diffrax.Heun()
     ).points[0]
     draw_globe(ax, view, LIGHT)
     for line in path.transpose(1, 0, 2):

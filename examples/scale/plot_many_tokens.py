@@ -17,7 +17,7 @@ from measureformer.geometry import normalize
 
 n, beta = 100_000, 9.0
 tokens = mf.Empirical(normalize(np.random.default_rng(0).normal(size=(n, 3))))
-run = mf.flow(ParticleField(Softmax(beta)), tokens, 9.0, saveat=[0.0, 5.0, 7.0, 9.0], step=0.5, solver=diffrax.Heun(), rtol=1e-3)
+run = mf.flow(ParticleField(Softmax(beta)), tokens, 9.0, saveat=[0.0, 5.0, 7.0, 9.0], step=1.0, solver=diffrax.Heun(), rtol=1e-3)
 print("kernel:", run.kernel)
 
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.4))
