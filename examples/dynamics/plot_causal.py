@@ -30,5 +30,5 @@ ax.plot(times, theta[:, strong], color="C1", linewidth=2.2)
 for color, label in (("C1", "strong centers"), ("C0", "other Rényi centers"), ("0.75", "all other tokens")):
     ax.plot([], [], color=color, label=label)
 ax.set(xlabel="time", ylabel="angle", title=f"{n} tokens on the circle, causal softmax, beta = {beta:g}")
-ax.legend(loc="lower right", framealpha=1)
+ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 plt.show()

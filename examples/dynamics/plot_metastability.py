@@ -38,5 +38,5 @@ for time, name in ((promise.collapsed, "T₁"), (promise.kept, "T₂")):
     ax.axvline(time, color="0.6", linestyle=":")
     ax.text(time, 4, name, ha="center")
 ax.set(xlabel="time", ylabel="distance", ylim=(1e-6, 3))
-ax.legend(loc="lower left")
+ax.legend(loc="center right")
 plt.show()
