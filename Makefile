@@ -10,12 +10,13 @@ CALM := NPROC=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 # Tests that are neither slow nor benchmarks. More arguments for pytest: make test ARGS="-k sphere"
 ARGS ?=
 
-.PHONY: help demo test lint types pytest test-slow bench bench-slow bench-exact bench-phases acceptance scaling float32 dense kernels baseline lock clean
+.PHONY: help demo test lint types pytest test-slow docs docs-links bench bench-slow bench-exact bench-phases acceptance scaling float32 dense kernels baseline lock clean
 
 help:
 	@echo 'make demo        the main job on real data; writes demo-output/report.html'
 	@echo 'make test        lint, types and the fast tests'
 	@echo 'make test-slow   the slow tests'
+	@echo 'make docs        the documentation, examples executed, into docs/_build/html (make docs-links: check its links again)'
 	@echo 'make bench       benchmarks, small sizes (bench-slow: the large ones)'
 	@echo 'make bench-exact exact flows against integrators (make bench-phases: the phase diagram against the published algorithm)'
 	@echo 'make acceptance  the table of what must be reached, measured (make scaling: times against the number of atoms)'
@@ -42,6 +43,15 @@ pytest: .venv/.dev
 
 test-slow: .venv/.dev
 	$(CALM) $(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+# Warnings are errors: a formula that cannot be drawn, a function or a test that pages name and that is gone. Nothing is fetched.
+docs: .venv/.docs
+	$(CALM) $(BIN)/python -m pytest tests/docs
+	$(CALM) $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
+docs-links: .venv/.docs
+	$(BIN)/python docs/check_links.py docs/_build/html
 
 bench: .venv/.dev
 	$(CALM) $(BIN)/python -m pytest benchmarks -m "not slow" $(ARGS)
@@ -119,5 +129,5 @@ lock:
 	$(COMPILE) --group docs --constraint requirements/dev.txt --output-file requirements/docs.txt
 
 clean:
-	rm -rf .venv demo-output build dist .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv demo-output build dist docs/_build docs/api docs/gallery .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

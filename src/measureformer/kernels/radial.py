@@ -3,9 +3,9 @@ r"""How e^{<z, y>} depends on |z| when y is a unit vector: modified Bessel funct
 With r = |z|, u = z/r, and R_k the zonal polynomial of degree k with R_k(1) = 1,
 
 $$ e^{\langle z, y \rangle - r} = \sum_k N_k f_k(r) R_k(\langle u, y \rangle), \qquad
-   f_k = \begin{cases} e^{-r} I_k(r), & d = 2 \quad (N_0 = 1,\ N_k = 2), \\ e^{-r} i_k(r), & d = 3 \quad (N_k = 2k + 1), \end{cases} $$
+   f_k = e^{-r} I_k(r) \text{ for } d = 2, \qquad f_k = e^{-r} i_k(r) \text{ for } d = 3, $$
 
-i_k the modified spherical Bessel function of the first kind.
+with N_0 = 1 and N_k = 2 for d = 2, N_k = 2k + 1 for d = 3; i_k is the modified spherical Bessel function of the first kind.
 """
 
 from typing import Any, NamedTuple

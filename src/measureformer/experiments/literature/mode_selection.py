@@ -89,7 +89,7 @@ def reproduce(settings: Settings) -> Page:
     return Page(
         "mode-selection",
         "The fastest mode decides",
-        "Geshkovski et al., Emergence of meta-stable clustering in mean-field Transformer models, arXiv:2410.23228 (particle figures)",
+        "Bruno, Pasqualotto, Agazzi, Emergence of meta-stable clustering in mean-field transformer models, arXiv:2410.23228 (figures)",
         [
             "A mode k of a small perturbation of the uniform measure grows like exp(omega_k t), omega_k = k^2 I_k(beta) / beta. The "
             "largest rate "
