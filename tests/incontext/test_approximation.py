@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from incontext_samples import random_measure
 from measureformer import Empirical
 from measureformer.errors import InputError
-from measureformer.fields import Neurons, ParticleField, Softmax
+from measureformer.fields import Neurons, ParticleField, Softmax, Unnormalised
 from measureformer.geometry import Euclidean
 from measureformer.incontext import (
     InContextMap,
     Products,
+    Thermodynamic,
     attention_constants,
     by_length,
     compile_products,
@@ -23,6 +24,7 @@ from measureformer.incontext import (
     gate_error,
     kernels,
     largest_factor,
+    layer_map,
     match_velocity,
     random_products,
     residual_network,
@@ -154,3 +156,29 @@ def test_training_and_other_lengths():
     assert table[200].rms < 3 * table[4].rms + 0.02 and table[200].rms < 0.1
     with pytest.raises(InputError, match="same dimension"):
         fit_network([(train[0][0], train[0][1], np.zeros((len(train[0][1]), 2)))], jax.random.key(0))
+
+
+def test_unnormalised_kernels_from_softmax_heads():
+    """log Z by the rule of Gauss and Legendre over temperatures, against the sum; the error falls geometrically with the nodes."""
+    rng = np.random.default_rng(6)
+    Q, K, V = 0.8 * rng.normal(size=(3, 2, 2))
+    mu, x = random_measure(rng, 6, 2), rng.uniform(-0.7, 0.7, size=(4, 2))
+    e = mu.weights * np.exp(1.3 * (x @ Q.T) @ (mu.points @ K.T).T)
+    errors = []
+    for nodes in (1, 2, 4, 8):
+        law = Thermodynamic(1.3, Q, K, V, nodes=nodes)
+        errors.append(abs(layer_map(law, residual=False)(mu, x) - e @ (mu.points @ V.T)).max())
+        assert abs(law.log_normaliser(x, mu.points, mu.weights) - np.log(e.sum(1))).max() <= errors[-1] * 100 + 1e-14
+    assert errors[0] > 10 * errors[1] > 1e3 * errors[2] and errors[3] < 1e-11
+    # a mask: the mass that is seen is a factor, as for the law without a normaliser
+    seen = rng.uniform(size=(4, 6)) < 0.6
+    expected = Unnormalised(1.3, Q, K, V)(x, mu.points, mu.weights, 0.0, seen)
+    np.testing.assert_allclose(Thermodynamic(1.3, Q, K, V, nodes=8)(x, mu.points, mu.weights, 0.0, seen), expected, atol=1e-12)
+    # as a velocity
+    exact, rule = (
+        flow_map(ParticleField(law, Euclidean()), 0.5, steps=20)
+        for law in (Unnormalised(1.3, Q, K, 0.3 * V), Thermodynamic(1.3, Q, K, 0.3 * V, nodes=6))
+    )
+    np.testing.assert_allclose(rule(mu, x), exact(mu, x), atol=1e-10)
+    with pytest.raises(InputError, match="nodes"):
+        Thermodynamic(nodes=0)
