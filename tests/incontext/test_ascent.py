@@ -21,7 +21,6 @@ from measureformer.incontext import (
 )
 from measureformer.incontext.euclidean import w1
 
-
 DELTAS = (1e-2, 1e-3, 1e-4)
 
 

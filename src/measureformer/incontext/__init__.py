@@ -7,6 +7,7 @@ from .approximate import Errors as Errors
 from .approximate import Matching as Matching
 from .approximate import errors_of as errors_of
 from .approximate import fit_products as fit_products
+from .approximate import labelled_by as labelled_by
 from .approximate import match_velocity as match_velocity
 from .ascent import steepest as steepest
 from .blackbox import MeasureMap as MeasureMap
@@ -26,6 +27,7 @@ from .constants import depth_error as depth_error
 from .constants import dobrushin as dobrushin
 from .constants import flow_constants as flow_constants
 from .constants import observed_constants as observed_constants
+from .constants import sampling_error as sampling_error
 from .constants import velocity_error as velocity_error
 from .defect import Defect as Defect
 from .defect import support_defect as support_defect

@@ -125,12 +125,12 @@ def classify(
         domain: where the measures live; the unit ball of R if None.
         seed: of all random measures.
         rounds: random measures of each kind; the number of calls grows in proportion.
-        gradients: look for the worst pairs of measures by gradient ascent too (``steepest``); f must be an in-context map for arrays of JAX.
+        gradients: look for the worst pairs of measures by gradient ascent too (``steepest``); f must be an in-context map in JAX.
         progress: told the stage.
 
     Raises:
-        InputError: rounds < 1; gradients of what is no in-context map; the function returns something else than a measure; or it is not defined at some
-            measures and no other failure was found.
+        InputError: rounds < 1; gradients of what is no in-context map; the function returns something else than a measure; or it is
+            not defined at some measures and no other failure was found.
 
     References:
         Furuya, de Hoop, Lassas, arXiv:2509.25611, main characterisation.

@@ -10,7 +10,13 @@ def evidence(found: Classification) -> dict[str, Any]:
     """What a verdict rests on: certainty, the sentence, each stage that was reached, the witness, G at some points. Ready for JSON."""
     support = found.support
     stages: dict[str, Any] = {
-        "support": {"kept": support.kept, "strict": support.strict, "measures": support.tried, "defect_w2": support.defect},
+        "support": {
+            "kept": support.kept,
+            "strict": support.strict,
+            "separation": support.separation,
+            "measures": support.tried,
+            "defect_w2": support.defect,
+        },
     }
     if found.moduli_f:
         stages["continuity"] = [_modulus(m) for m in found.moduli_f]

@@ -25,8 +25,8 @@ class Lifted(eqx.Module):
     ``ParticleField(Lifted(law), Euclidean())`` flows. No order of rows is needed, and points that are no tokens have a place in time too:
     ``fields.Causal`` is the case of equal masses at r = 0, 1/(n-1), ..., 1.
 
-    As a map on all of P(Omega x [0, 1]) it is not continuous: an atom that passes t is suddenly seen. Theorem 2 of the source therefore asks for
-    contexts as ``context_of`` measures them.
+    As a map on all of P(Omega x [0, 1]) it is not continuous: an atom that passes t is suddenly seen. Theorem 2 of the source therefore
+    asks for contexts as ``context_of`` measures them.
 
     Args:
         law: of tokens x.

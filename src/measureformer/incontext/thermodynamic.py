@@ -17,9 +17,9 @@ class Thermodynamic(eqx.Module):
 
     $$ \log Z(x) = \int_0^1 \frac{\int s\, e^{c s} \, d\mu}{\int e^{c s} \, d\mu} \, dc
        \approx \sum_k w_k\, \beta \langle Q x,\, A_k(x) \rangle, $$
-    where the heads A_k average the keys K y at the temperatures $c_k \beta$ of the Gauss-Legendre rule on [0, 1]. A Transformer does this in
-    one layer of attention with ``nodes`` + 1 heads, and a perceptron for the exponential and the products. Kernels without a normaliser are
-    thus velocities that Transformers match; the error falls geometrically with the number of nodes.
+    where the heads A_k average the keys K y at the temperatures $c_k \beta$ of the Gauss-Legendre rule on [0, 1]. A Transformer does this
+    in one layer of attention with ``nodes`` + 1 heads, and a perceptron for the exponential and the products. Kernels without a normaliser
+    are thus velocities that Transformers match; the error falls geometrically with the number of nodes.
 
     A law like ``fields.Unnormalised``, which is the same without the rule. Under a mask Z has the mass that is seen as a factor.
 
