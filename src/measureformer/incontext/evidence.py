@@ -22,7 +22,8 @@ def evidence(found: Classification) -> dict[str, Any]:
         stages["continuity"] = [_modulus(m) for m in found.moduli_f]
     if found.courses:
         stages["light_atoms"] = [
-            {"masses": [c.masses[0], c.masses[-1]], "variation": c.variation.tolist(), "turns": c.turns} for c in found.courses
+            {"variation": c.variation.tolist(), "turns": c.turns, "path": {"masses": c.masses.tolist(), "places": c.places.tolist()}}
+            for c in found.courses
         ]
     if found.moduli_g:
         stages["continuity_of_G"] = [_modulus(m) for m in found.moduli_g]
