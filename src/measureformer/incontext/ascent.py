@@ -63,10 +63,8 @@ def steepest(
     for delta in deltas:
         tries = [_start(rng, domain, atoms, delta if k % 2 else 1.0) for k in range(starts)] + ([] if best is None else [best])
         value, best = max((_ascend(lambda z, d=delta: climb(z, d), z, steps) for z in tries), key=lambda pair: pair[0])
-        if not np.isfinite(value):
-            raise InputError(
-                f"the ascent met values that are not finite at delta = {delta:g}; G must be defined, and smooth where it is tried"
-            )
+        if value == -np.inf:
+            raise InputError(f"no start at delta = {delta:g} has a finite value; G must be defined, and smooth, at most measures")
         pairs.append(_pair(G, domain, atoms, best, delta, of))
     omega = np.maximum.accumulate([pair.numbers["omega"] for pair in pairs][::-1])[::-1]
     return Modulus("by gradient ascent", np.array([pair.numbers["delta"] for pair in pairs]), omega, pairs[-1])
@@ -139,7 +137,7 @@ def _ascend(value: Callable, z: np.ndarray, steps: int) -> tuple[float, np.ndarr
             z, best, slope, step = there, found, change, 1.5 * step
         else:
             step /= 2
-    return float(best), z
+    return (float(best) if np.isfinite(best) else -np.inf), z
 
 
 def _pair(G, domain, atoms, z, delta, of) -> Witness:
