@@ -61,7 +61,7 @@ def test_the_contract(check, tmp_path):
     assert len(mu["points"]) and len(nu["weights"]) and evidence["witness"]["numbers"]["omega"] > 0.1
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "mid_rank" in page and evidence["witness"]["says"] in page.replace("&#x27;", "'")
-    assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} == {"witness.png", "moduli.png"}
+    assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} == {"witness.png"}
     done = check("mid_rank")
     assert done.code == 2 and "holds another run" in done.err
 

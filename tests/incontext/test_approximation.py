@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from incontext_samples import random_measure
+from incontext_samples import centred, random_measure
 from measureformer import Empirical
 from measureformer.errors import InputError
-from measureformer.fields import Neurons, ParticleField, Softmax
+from measureformer.fields import Neurons, ParticleField, Softmax, Unnormalised
 from measureformer.geometry import Euclidean
 from measureformer.incontext import (
     InContextMap,
+    MeasureMap,
+    OneHead,
     Products,
+    Thermodynamic,
     attention_constants,
     by_length,
     compile_products,
@@ -22,7 +25,9 @@ from measureformer.incontext import (
     flow_map,
     gate_error,
     kernels,
+    labelled_by,
     largest_factor,
+    layer_map,
     match_velocity,
     random_products,
     residual_network,
@@ -107,6 +112,19 @@ def test_regression_on_products_improves_with_their_number():
         fit_products(features, [])
 
 
+def test_a_black_box_is_labelled_and_fitted():
+    """Sums of products fitted to the centred map, seen from outside only: they contain it up to the constant 0."""
+    rng = np.random.default_rng(8)
+    questions = [(random_measure(rng, int(rng.integers(2, 9)), 1), rng.uniform(-0.7, 0.7, size=(4, 1))) for _ in range(20)]
+    data = labelled_by(MeasureMap(centred), questions)
+    assert max(abs(y - (x - mu.mean())).max() for mu, x, y in data) < 1e-8
+    head, still = OneHead(np.ones((1, 1)), *np.zeros((2, 1)), -np.ones(1)), OneHead(np.ones((1, 1)), *np.zeros((3, 1)))
+    found = fit_products(Products(np.zeros((2, 1)), ((head,), (still,))), data)
+    np.testing.assert_allclose(found.alpha, [[1], [0]], atol=1e-6)
+    with pytest.raises(InputError, match="not found again"):
+        labelled_by(MeasureMap(lambda x, a: (np.repeat(x, 2, 0) + [[0.1], [-0.1]] * len(x), np.repeat(a, 2) / 2)), questions)
+
+
 def test_velocities_in_the_list_are_matched_exactly():
     """Consensus is attention to the mean and a linear field: no error of the velocity, and the certificate of the depth holds."""
     rng = np.random.default_rng(3)
@@ -154,3 +172,44 @@ def test_training_and_other_lengths():
     assert table[200].rms < 3 * table[4].rms + 0.02 and table[200].rms < 0.1
     with pytest.raises(InputError, match="same dimension"):
         fit_network([(train[0][0], train[0][1], np.zeros((len(train[0][1]), 2)))], jax.random.key(0))
+
+
+@pytest.mark.slow
+def test_a_trained_network_from_one_token_to_thousands():
+    """Attention learned on at most 16 tokens of unequal masses; the error does not grow with the context."""
+    rng = np.random.default_rng(7)
+    G = layer_map(Softmax(1.0, 0.8 * np.eye(2), None, np.array([[0.4, 0.5], [-0.5, 0.4]])))
+    train = labelled(G, rng, 150, 2, sizes=(1, 17))
+    found = fit_network(train, jax.random.key(1), layers=1, heads=2, neurons=8, steps=1500, rate=0.01)
+    assert found.losses[-1] < 1e-3 * found.losses[0]
+    queries, lengths = rng.uniform(-0.6, 0.6, size=(6, 2)), (1, 4, 16, 64, 256, 1024, 4096)
+    table = by_length(found.as_map(), G, lambda n: random_measure(rng, n, 2), queries, lengths, repeats=5)
+    inside = max(table[n].rms for n in (1, 4, 16))
+    assert inside < 0.05 and max(table[n].rms for n in lengths if n > 16) < 1.5 * inside
+    assert table[4096].largest < 0.1
+
+
+def test_unnormalised_kernels_from_softmax_heads():
+    """log Z by the rule of Gauss and Legendre over temperatures, against the sum; the error falls geometrically with the nodes."""
+    rng = np.random.default_rng(6)
+    Q, K, V = 0.8 * rng.normal(size=(3, 2, 2))
+    mu, x = random_measure(rng, 6, 2), rng.uniform(-0.7, 0.7, size=(4, 2))
+    e = mu.weights * np.exp(1.3 * (x @ Q.T) @ (mu.points @ K.T).T)
+    errors = []
+    for nodes in (1, 2, 4, 8):
+        law = Thermodynamic(1.3, Q, K, V, nodes=nodes)
+        errors.append(abs(layer_map(law, residual=False)(mu, x) - e @ (mu.points @ V.T)).max())
+        assert abs(law.log_normaliser(x, mu.points, mu.weights) - np.log(e.sum(1))).max() <= errors[-1] * 100 + 1e-14
+    assert errors[0] > 10 * errors[1] > 1e3 * errors[2] and errors[3] < 1e-11
+    # a mask: the mass that is seen is a factor, as for the law without a normaliser
+    seen = rng.uniform(size=(4, 6)) < 0.6
+    expected = Unnormalised(1.3, Q, K, V)(x, mu.points, mu.weights, 0.0, seen)
+    np.testing.assert_allclose(Thermodynamic(1.3, Q, K, V, nodes=8)(x, mu.points, mu.weights, 0.0, seen), expected, atol=1e-12)
+    # as a velocity
+    exact, rule = (
+        flow_map(ParticleField(law, Euclidean()), 0.5, steps=20)
+        for law in (Unnormalised(1.3, Q, K, 0.3 * V), Thermodynamic(1.3, Q, K, 0.3 * V, nodes=6))
+    )
+    np.testing.assert_allclose(rule(mu, x), exact(mu, x), atol=1e-10)
+    with pytest.raises(InputError, match="nodes"):
+        Thermodynamic(nodes=0)

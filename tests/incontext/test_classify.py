@@ -1,5 +1,7 @@
 """The truth table: networks pass, each counterexample fails for its own reason; what is kept of it is checked without the library."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,17 @@ import incontext_samples as samples
 from measureformer import Empirical
 from measureformer.errors import InputError
 from measureformer.fields import ParticleField, Softmax
-from measureformer.incontext import Ball, MeasureMap, UnitSphere, Verdict, classify, flow_map, measure_map
+from measureformer.incontext import (
+    Ball,
+    MeasureMap,
+    UnitSphere,
+    Verdict,
+    attention_constants,
+    classify,
+    dobrushin,
+    flow_map,
+    measure_map,
+)
 from measureformer.incontext.euclidean import w1
 from measureformer.incontext.existence import _turns
 from measureformer.incontext.families import families
@@ -80,6 +92,13 @@ def test_a_layer_is_recognised_and_recovered():
 
 
 @pytest.mark.slow
+def test_three_layers_on_eight_atoms_within_half_a_minute():
+    start = time.process_time()
+    recognised(samples.network(np.random.default_rng(0), 2), 2)
+    assert time.process_time() - start < 30
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
 def test_three_layers_are_recognised_and_recovered(d, seed):
@@ -91,6 +110,9 @@ def test_lipschitz_maps_show_slope_one():
     slopes = [m.slope for m in found.moduli_f if m.omega[-1] > 1e-13 and m.delta[-1] > 1e-13]
     assert len(slopes) > 3
     np.testing.assert_allclose(slopes, 1, atol=0.2)
+    assert (
+        found.support.separation == pytest.approx(1, abs=1e-6) and classify(samples.all_to_the_mean, rounds=1).support.separation == np.inf
+    )
     assert found.lipschitz_f <= 2 + 1e-9 and found.lipschitz_g <= 1 + 1e-6  # |x - m - (y - n)| <= W_1 + W_1
 
 
@@ -98,7 +120,8 @@ def test_lipschitz_maps_show_slope_one():
 def test_a_flow_on_the_sphere():
     G = flow_map(ParticleField(Softmax(2.0)), 1.0, steps=5)
     found = classify(G, UnitSphere(3), rounds=1)
-    assert found.verdict is Verdict.REPRESENTABLE and found.strict
+    assert found.verdict is Verdict.REPRESENTABLE and found.strict and 0.01 < found.support.separation < 10
+    assert found.lipschitz_f <= dobrushin(attention_constants(2 * np.eye(3), np.eye(3), on_sphere=True), 1.0)
     mu = Empirical(UnitSphere(3).sample(np.random.default_rng(1), 5))
     np.testing.assert_allclose(np.linalg.norm(found.G(mu, -mu.points), axis=1), 1, atol=1e-9)
 

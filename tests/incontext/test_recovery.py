@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from incontext_samples import network, random_measure
 from measureformer import Empirical
 from measureformer.errors import InputError
-from measureformer.fields import L2, SCHEMES, MultiHead, ParticleField, Softmax, run_layers
+from measureformer.fields import L2, LAWS, SCHEMES, MultiHead, ParticleField, Softmax, run_layers
 from measureformer.geometry import normalize
 from measureformer.incontext import (
     InContextMap,
@@ -98,6 +98,42 @@ def test_tags_to_the_tolerance_of_the_constants():
         heavier = Empirical(np.concatenate([mu.points, x]), np.append(mu.weights, 1e-4))
         constant = float(np.linalg.norm(G(heavier, x) - G(mu, x)) / 1e-4)
         assert abs(recover(measure_map(G), mu, x, eps=1e-10).values - G(mu, x)).max() <= 1e-8 * (1 + constant)
+
+
+def test_grains_beside_atoms_that_are_as_light():
+    """An old atom of mass 1e-10 is not taken for the grain; a large grain is extrapolated to second order."""
+    rng = np.random.default_rng(7)
+    G = network(rng, 2, depth=1)
+    x = rng.uniform(-1, 1, size=(2, 2))
+    for light in (1e-10, 2.2e-10, 5e-11):
+        mu = Empirical(rng.uniform(-1, 1, size=(3, 2)), np.array([0.6, 0.4 - light, light]))
+        found = recover(measure_map(G), mu, x)
+        assert found.eps < light / 8
+        np.testing.assert_allclose(found.values, G(mu, x), atol=1e-8)
+        np.testing.assert_allclose(recovered_map(measure_map(G))(mu, x), G(mu, x), atol=1e-8)
+    mu = random_measure(rng, 5, 2)
+    errors = [abs(recover(measure_map(G), mu, x[:1], eps=eps).extrapolated - G(mu, x[:1])).max() for eps in (1e-2, 1e-3, 1e-4)]
+    assert errors[0] < 1e-2 and np.log10(errors[0] / errors[2]) / 2 == pytest.approx(2, abs=0.2)
+    with pytest.raises(InputError, match="halve=True"):
+        recover(measure_map(G), mu, x, halve=False).extrapolated  # noqa: B018
+
+
+LAW_ARGUMENTS = {"multi-head": {"heads": (Softmax(1.0), L2(0.5))}}
+
+
+@pytest.mark.parametrize("name", sorted(LAWS))
+def test_every_law_is_one(name):
+    """Points besides the atoms, composition, and recovery from the measures alone."""
+    rng = np.random.default_rng(8)
+    law = LAWS[name](**LAW_ARGUMENTS.get(name, {}))
+    G = layer_map(law, step=0.3) >> layer_map(law, step=0.3)
+    mu, x = random_measure(rng, 4, 2), rng.uniform(-1, 1, size=(3, 2))
+    alone = np.concatenate([G(mu, row[None]) for row in x])
+    np.testing.assert_allclose(G(mu, np.concatenate([mu.points, x])), np.concatenate([G.push(mu).points, alone]), rtol=0, atol=1e-12)
+    turn = rng.permutation(4)
+    np.testing.assert_allclose(G(Empirical(mu.points[turn], mu.weights[turn]), x), alone, atol=1e-9)
+    off = abs(recover(measure_map(G), mu, x, eps=1e-12).values - alone).max()
+    assert off > 0.1 if name == "hardmax" else off < 1e-7  # hardmax sees a grain of any mass: it has no continuous G
 
 
 def test_chain_rule_uniqueness_and_the_sum_check():

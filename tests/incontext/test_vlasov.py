@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from measureformer import Empirical
+from measureformer.dynamics import pair_cosine
 from measureformer.errors import InputError
 from measureformer.fields import Neurons, ParticleField, Scaled, Softmax
 from measureformer.geometry import Euclidean, Sphere
 from measureformer.incontext import (
+    UnitSphere,
     attention_constants,
     closed,
     depth_error,
@@ -23,6 +25,7 @@ from measureformer.incontext import (
     random_network,
     recover,
     residual_network,
+    sampling_error,
     velocity_error,
 )
 from measureformer.incontext.euclidean import w1
@@ -79,6 +82,36 @@ def test_a_symmetric_pair_and_the_circle():
     assert mu.mean() == pytest.approx([r, 0], abs=1e-12)
     x = np.stack([np.cos(theta[::100]), np.sin(theta[::100])], 1)
     same(flow_map(ParticleField(Softmax(0.0), Sphere()), t), closed.poisson_flow(r, t), mu, x, 1e-9)
+
+
+def test_two_tokens_on_the_sphere():
+    """c' = 2 e^{beta c} (1 - c^2) / (e^beta + e^{beta c}); without scores on the circle tan(angle/2) falls like e^{-t}."""
+    for beta in (0.0, 2.0):
+        start = np.array([[np.cos(0.9), np.sin(0.9), 0.0], [np.cos(0.9), -np.sin(0.9), 0.0]])
+        end = flow_map(ParticleField(Softmax(beta)), 0.8).push(Empirical(start)).points
+        assert end[0] @ end[1] == pytest.approx(float(pair_cosine(0.8, beta, start=start[0] @ start[1])), abs=1e-9)
+        speed = ParticleField(Softmax(beta))(start, start, np.full(2, 0.5))
+        c = start[0] @ start[1]
+        rate = 2 * np.exp(beta * c) * (1 - c**2) / (np.exp(beta) + np.exp(beta * c))
+        assert speed[0] @ start[1] + start[0] @ speed[1] == pytest.approx(rate, rel=1e-12)
+    half = np.array([0.9])
+    end = flow_map(ParticleField(Softmax(0.0)), 0.8).push(Empirical(start[:, :2])).points
+    assert np.arctan2(end[0, 1], end[0, 0]) == pytest.approx(float(np.arctan(np.tan(half[0]) * np.exp(-0.8))), abs=1e-9)
+
+
+def test_atoms_stay_apart_and_layers_follow_weights_in_time():
+    """|X(x) - X(y)| >= e^{-Lambda_x T} |x - y|; theta_l = theta(l T/L) has order 1."""
+    B, V, T = 0.6 * np.eye(2), np.array([[0.2, 0.3], [-0.3, 0.1]]), 0.7
+    rng = np.random.default_rng(9)
+    x = 0.9 * UnitSphere(2).sample(rng, 6) * rng.uniform(size=(6, 1)) ** 0.5
+    known, X = attention_constants(B, V, radius=1.4), flow_map(ParticleField(Softmax(1.0, B, None, V), R), T, steps=10)
+    apart = [np.linalg.norm(y[:, None] - y[None], axis=2)[np.triu_indices(6, 1)] for y in (x, X.push(Empirical(x)).points)]
+    assert np.linalg.norm(X.push(Empirical(x)).points, axis=1).max() < 1.4
+    assert (apart[1] >= np.exp(-known.in_x * T) * apart[0]).all() and (apart[1] <= np.exp(known.in_x * T) * apart[0]).all()
+    turning = ParticleField(Softmax(0.8, None, None, lambda t: np.array([[np.cos(3 * t), 0.5], [-0.5, np.sin(2 * t)]])), R)
+    mu, probes = clouds(9)
+    study = depth_study(lambda L: residual_network(turning, 1.0, L), flow_map(turning, 1.0, steps=200), [mu], probes, (32, 64, 128))
+    assert study.order == pytest.approx(1, abs=0.08) and study.extrapolated_order == pytest.approx(2, abs=0.15)
 
 
 def test_semigroup_inverse_and_time():
@@ -180,3 +213,19 @@ def test_finite_contexts_err_like_the_root():
     truth = A(grid, x)
     rms = [np.sqrt(np.mean([(A(Empirical(rng.uniform(-1, 1, size=(n, 1))), x) - truth) ** 2 for _ in range(300)])) for n in (25, 400)]
     assert np.log(rms[0] / rms[1]) / np.log(16) == pytest.approx(0.5, abs=0.08)
+    for n, seen in zip((25, 400), rms, strict=True):
+        assert 0.05 < seen / sampling_error(np.array([[0.5]]), np.eye(1), n) <= 1
+
+
+@pytest.mark.slow
+def test_flows_of_finite_contexts_err_like_the_root():
+    """Smooth statistics of mu_T from N samples, against 4000 nodes."""
+    rng, field = np.random.default_rng(10), ParticleField(Softmax(0.5, None, None, 0.5 * np.eye(1)), R)
+    X = flow_map(field, 1.0, steps=10)
+
+    def statistic(mu):
+        return float(mu.weights @ np.sin(2 * X.push(mu).points[:, 0]) + mu.weights @ X.push(mu).points[:, 0] ** 2)
+
+    truth = statistic(Empirical(np.linspace(-1, 1, 4001)[:, None]))
+    rms = [np.sqrt(np.mean([(statistic(Empirical(rng.uniform(-1, 1, size=(n, 1)))) - truth) ** 2 for _ in range(200)])) for n in (16, 256)]
+    assert np.log(rms[0] / rms[1]) / np.log(16) == pytest.approx(0.5, abs=0.1)

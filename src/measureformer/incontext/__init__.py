@@ -7,7 +7,9 @@ from .approximate import Errors as Errors
 from .approximate import Matching as Matching
 from .approximate import errors_of as errors_of
 from .approximate import fit_products as fit_products
+from .approximate import labelled_by as labelled_by
 from .approximate import match_velocity as match_velocity
+from .ascent import steepest as steepest
 from .blackbox import MeasureMap as MeasureMap
 from .blackbox import measure_map as measure_map
 from .classify import Classification as Classification
@@ -17,12 +19,15 @@ from .compiler import Compiled as Compiled
 from .compiler import compile_products as compile_products
 from .compiler import gate_error as gate_error
 from .compiler import largest_factor as largest_factor
+from .consistency import Consistency as Consistency
+from .consistency import consistency as consistency
 from .constants import Lipschitz as Lipschitz
 from .constants import attention_constants as attention_constants
 from .constants import depth_error as depth_error
 from .constants import dobrushin as dobrushin
 from .constants import flow_constants as flow_constants
 from .constants import observed_constants as observed_constants
+from .constants import sampling_error as sampling_error
 from .constants import velocity_error as velocity_error
 from .defect import Defect as Defect
 from .defect import support_defect as support_defect
@@ -37,6 +42,11 @@ from .domain import UnitSphere as UnitSphere
 from .fit import Fitted as Fitted
 from .fit import by_length as by_length
 from .fit import fit_network as fit_network
+from .lifting import Context as Context
+from .lifting import Lifted as Lifted
+from .lifting import causal_defect as causal_defect
+from .lifting import context_of as context_of
+from .lifting import lift as lift
 from .maps import InContextMap as InContextMap
 from .maps import flow_map as flow_map
 from .maps import identity as identity
@@ -49,3 +59,4 @@ from .recovery import recover as recover
 from .recovery import recover_by_copies as recover_by_copies
 from .recovery import recover_weakly as recover_weakly
 from .recovery import recovered_map as recovered_map
+from .thermodynamic import Thermodynamic as Thermodynamic

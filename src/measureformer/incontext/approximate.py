@@ -10,7 +10,9 @@ from ..errors import InputError
 from ..fields import MultiHead, ParticleField
 from ..measures import Empirical
 from .algebra import Products
+from .blackbox import MeasureMap
 from .constants import Lipschitz, depth_error, velocity_error
+from .recovery import recover
 
 Labelled = Sequence[tuple[Empirical, Any, Any]]  # (mu, x (q, d), G(mu, x) (q, k)); x on the support and off it
 
@@ -27,6 +29,22 @@ def errors_of(G: Any, data: Labelled) -> Errors:
     """How far G is from the labels."""
     distances = np.concatenate([np.linalg.norm(np.asarray(G(mu, x)) - np.asarray(y), axis=1) for mu, x, y in data])
     return Errors(float(np.sqrt(np.mean(distances**2))), float(distances.max()))
+
+
+def labelled_by(f: MeasureMap, questions: Sequence[tuple[Empirical, Any]], *, eps: float = 1e-10) -> list[tuple[Empirical, Any, Any]]:
+    """Labels from a black box: (mu, x) becomes (mu, x, G(mu, x)), by tagging masses (``recover``). A map that is only seen from outside can
+    thus be fitted like one that is known.
+
+    Raises:
+        InputError: a grain is not found again: f does not keep supports there.
+    """
+    data = []
+    for mu, x in questions:
+        found = recover(f, mu, x, eps=eps, halve=False)
+        if not found.found:
+            raise InputError(f"at {mu.size} atoms the mass put at {x[int(np.isnan(found.values).any(axis=1).argmax())]} is not found again")
+        data.append((mu, x, found.values))
+    return data
 
 
 def fit_products(products: Products, data: Labelled, *, ridge: float = 1e-9) -> Products:

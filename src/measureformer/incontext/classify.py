@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..measures import Empirical
+from .ascent import steepest
 from .blackbox import MeasureMap, measure_map
 from .continuity import moduli_of_f, moduli_of_g, promoted
 from .domain import Ball, UnitSphere
@@ -110,6 +111,7 @@ def classify(
     *,
     seed: int = 0,
     rounds: int = 2,
+    gradients: bool = False,
     progress: Callable[[str], None] = lambda what: None,
 ) -> Classification:
     r"""Decide, as far as finitely many calls can, whether $f(\mu) = G(\mu, \cdot)_\# \mu$ with a continuous in-context map G.
@@ -123,17 +125,20 @@ def classify(
         domain: where the measures live; the unit ball of R if None.
         seed: of all random measures.
         rounds: random measures of each kind; the number of calls grows in proportion.
+        gradients: look for the worst pairs of measures by gradient ascent too (``steepest``); f must be an in-context map in JAX.
         progress: told the stage.
 
     Raises:
-        InputError: rounds < 1; the function returns something else than a measure; or it is not defined at some
-            measures and no other failure was found.
+        InputError: rounds < 1; gradients of what is no in-context map; the function returns something else than a measure; or it is
+            not defined at some measures and no other failure was found.
 
     References:
         Furuya, de Hoop, Lassas, arXiv:2509.25611, main characterisation.
     """
     if rounds < 1:
         raise InputError(f"rounds must be at least 1, got {rounds}")
+    if gradients and not isinstance(f, InContextMap):
+        raise InputError(f"gradients need an InContextMap, which can be traced; f is a {type(f).__name__}: leave gradients=False")
     domain = Ball() if domain is None else domain
     box = measure_map(f) if isinstance(f, InContextMap) else f if isinstance(f, MeasureMap) else MeasureMap(f)
     rng, watched = np.random.default_rng(seed), Watched(box)
@@ -144,7 +149,7 @@ def classify(
         return Classification(Verdict.NOT_SUPPORT_PRESERVING, support, support.witness, box.calls)
     floor = (1e-4 if box(*_one(domain, rng)).tolerance < 1e-8 else 1e-3) * support.size
     progress("continuity of f")
-    of_f = moduli_of_f(watched, domain, rng, rounds, floor)
+    of_f = moduli_of_f(watched, domain, rng, rounds, floor) + _climbed(f, domain, seed, "f", gradients)
     if (worst := _worst(of_f, floor)) is not None:
         return Classification(Verdict.DISCONTINUOUS, support, worst.witness, box.calls, of_f)
     progress("limits of light atoms")
@@ -153,7 +158,7 @@ def classify(
         last = max(unsettled, key=lambda path: path.witness.numbers["apart"])
         return Classification(Verdict.NO_REGULAR_PART, support, last.witness, box.calls, of_f, paths)
     progress("continuity of G")
-    of_g = moduli_of_g(watched, domain, rng, rounds)
+    of_g = moduli_of_g(watched, domain, rng, rounds) + _climbed(f, domain, seed, "G", gradients)
     if (worst := _worst(of_g, floor)) is not None:
         heavy = [m for g in of_g if g.plateau(floor) and (m := promoted(watched, g.witness)) is not None]
         if (jump := _worst(heavy, floor)) is not None:
@@ -165,6 +170,10 @@ def classify(
     check, samples, shown = _samples(box, domain, rng, rounds)
     G = InContextMap(recovered_map(box), "recovered map")
     return Classification(Verdict.REPRESENTABLE, support, shown, box.calls, of_f, paths, of_g, G, check, samples)
+
+
+def _climbed(f: Any, domain: Ball | UnitSphere, seed: int, of: str, gradients: bool) -> list[Modulus]:
+    return [steepest(f, domain, of=of, seed=seed)] if gradients else []
 
 
 def _one(domain, rng):

@@ -51,6 +51,21 @@ def attention_constants(B: Float[Array, "d d"], V: Float[Array, "k d"], *, radiu
     return Lipschitz(in_x, v * (1 + 2 * b * radius**2) * float(np.exp(2 * b * radius**2)), v * radius)
 
 
+def sampling_error(B: Float[Array, "d d"], V: Float[Array, "k d"], count: int, *, radius: float = 1.0) -> float:
+    r"""What a context of N independent tokens knows of its law mu on the ball of radius R, b and v as in ``attention_constants``:
+
+    $$ (E |A(\mu_N, x) - A(\mu, x)|^2)^{1/2} \le 2 e^{2 b R^2} v R / \sqrt{N} . $$
+    (The difference is the mean of $e^s (V y - A)$, centred and at most $2 v R e^{b R^2}$, over a normaliser of at least $e^{-b R^2}$.)
+
+    Args:
+        B, V: score and value matrix.
+        count: N.
+        radius: R.
+    """
+    b, v = (float(np.linalg.norm(np.asarray(M), 2)) for M in (B, V))
+    return 2 * v * radius * float(np.exp(2 * b * radius**2)) / count**0.5
+
+
 def flow_constants(field: Lipschitz, horizon: float) -> Lipschitz:
     r"""Constants of the solution map X_T of a field with constants $\Lambda_x, \Lambda_\mu$ on all that is reached:
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._types import Array, namespace
 from ..errors import InputError
 from ..geometry import exp, normalize, tangent
 
@@ -42,6 +43,15 @@ class Ball:
         outside = np.linalg.norm(y, axis=-1, keepdims=True) > self.radius
         return np.where(outside, x - step, y)
 
+    def nearest(self, x: Array) -> Array:
+        """The nearest points of the ball; no two points come further apart."""
+        xp = namespace(x)
+        return x / xp.sqrt(xp.maximum((x * x).sum(-1, keepdims=True) / self.radius**2, 1))
+
+    def along(self, x: Array, u: Array) -> Array:
+        """u: every direction is one of the ball."""
+        return u
+
 
 @dataclass(frozen=True)
 class UnitSphere:
@@ -73,3 +83,11 @@ class UnitSphere:
         """The point reached along the projection of the step on the tangent space."""
         base = np.broadcast_to(x, np.broadcast_shapes(x.shape, step.shape))
         return normalize(exp(base, tangent(base, np.broadcast_to(step, base.shape))))
+
+    def nearest(self, x: Array) -> Array:
+        """The nearest points of the sphere; from outside of it no two points come further apart."""
+        return normalize(x)
+
+    def along(self, x: Array, u: Array) -> Array:
+        """The part of u in the tangent space at x."""
+        return tangent(x, u)

@@ -10,13 +10,20 @@ def evidence(found: Classification) -> dict[str, Any]:
     """What a verdict rests on: certainty, the sentence, each stage that was reached, the witness, G at some points. Ready for JSON."""
     support = found.support
     stages: dict[str, Any] = {
-        "support": {"kept": support.kept, "strict": support.strict, "measures": support.tried, "defect_w2": support.defect},
+        "support": {
+            "kept": support.kept,
+            "strict": support.strict,
+            "separation": support.separation,
+            "measures": support.tried,
+            "defect_w2": support.defect,
+        },
     }
     if found.moduli_f:
         stages["continuity"] = [_modulus(m) for m in found.moduli_f]
     if found.courses:
         stages["light_atoms"] = [
-            {"masses": [c.masses[0], c.masses[-1]], "variation": c.variation.tolist(), "turns": c.turns} for c in found.courses
+            {"variation": c.variation.tolist(), "turns": c.turns, "path": {"masses": c.masses.tolist(), "places": c.places.tolist()}}
+            for c in found.courses
         ]
     if found.moduli_g:
         stages["continuity_of_G"] = [_modulus(m) for m in found.moduli_g]

@@ -24,18 +24,31 @@ class Recovery:
         values: G(mu, x_j), shape (q, k); NaN where the grain was not found.
         joined: for each x whether its grain shares the place of its image with other mass (q,).
         bias: the largest distance between the values for the mass eps and for eps/2: the error is of this order (NaN if not asked for).
-        eps: mass of the smallest grain.
+        eps: mass of the smallest grain; smaller than asked for if an old atom is as light as that.
+        halved: the values for the mass eps/2 (None if not asked for).
     """
 
     values: np.ndarray
     joined: np.ndarray
     bias: float
     eps: float
+    halved: np.ndarray | None = None
 
     @property
     def found(self) -> bool:
         """Whether all grains were found: support-preserving maps lose none."""
         return bool(np.isfinite(self.values).all())
+
+    @property
+    def extrapolated(self) -> np.ndarray:
+        """2 z(eps/2) - z(eps): of second order in eps, for black boxes that see no tiny masses.
+
+        Raises:
+            InputError: it was recovered with ``halve=False``.
+        """
+        if self.halved is None:
+            raise InputError("there are no values for eps/2 to extrapolate from; recover with halve=True")
+        return 2 * self.halved - self.values
 
 
 def recover(f: MeasureMap, mu: Empirical, x: Float[np.ndarray, "q d"], *, eps: float = 1e-10, halve: bool = True) -> Recovery:
@@ -62,12 +75,12 @@ def recover(f: MeasureMap, mu: Empirical, x: Float[np.ndarray, "q d"], *, eps: f
     """
     if not (0 < eps <= 1e-2 and eps * 2.0 ** len(x) <= 2e-2):
         raise InputError(f"eps = {eps:g} for {len(x)} points: it must be in (0, 1e-2] and 2^q eps at most 2e-2; take a smaller eps")
+    eps = _clear(np.asarray(mu.weights, float), eps, len(x))
     values, joined = _tagged(f, mu, x, eps)
-    bias = float("nan")
-    if halve:
-        again, _ = _tagged(f, mu, x, eps / 2)
-        bias = float(np.linalg.norm(values - again, axis=1).max())
-    return Recovery(values, joined, bias, eps)
+    if not halve:
+        return Recovery(values, joined, float("nan"), eps)
+    halved, _ = _tagged(f, mu, x, eps / 2)
+    return Recovery(values, joined, float(np.linalg.norm(values - halved, axis=1).max()), eps, halved)
 
 
 def recovered_map(f: MeasureMap, *, eps: float = 1e-10) -> Callable[[Empirical, Any], np.ndarray]:
@@ -79,7 +92,8 @@ def recovered_map(f: MeasureMap, *, eps: float = 1e-10) -> Callable[[Empirical, 
 
     def at(mu: Empirical, x: Any) -> np.ndarray:
         mu, x = Empirical(np.asarray(mu.points), np.asarray(mu.weights)), np.asarray(x)
-        values = np.concatenate([_tagged(f, mu, row[None], eps)[0] for row in x])
+        grain = _clear(mu.weights, eps, 1)
+        values = np.concatenate([_tagged(f, mu, row[None], grain)[0] for row in x])
         if not np.isfinite(values).all():
             raise InputError(
                 f"the mass put at {x[int(np.argmin(np.isfinite(values).all(axis=1)))]} is not found again: the map splits or loses it"
@@ -87,6 +101,13 @@ def recovered_map(f: MeasureMap, *, eps: float = 1e-10) -> Callable[[Empirical, 
         return values
 
     return at
+
+
+def _clear(a: Float[np.ndarray, " n"], eps: float, count: int) -> float:
+    """eps, or less if an old atom could be taken for a grain eps, 2 eps, ... or half of one."""
+    while ((a > eps / 8) & (a < 4 * eps * 2.0**count)).any():
+        eps /= 64 * 2.0**count
+    return eps
 
 
 def _tagged(f: MeasureMap, mu: Empirical, x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:

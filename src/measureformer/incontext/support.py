@@ -22,6 +22,7 @@ class SupportTest:
     Attributes:
         kept: whether all images were push-forwards.
         strict: whether no two atoms ever met.
+        separation: the least |y_i - y_j| / |x_i - x_j| seen of atoms that did not meet: near 0 they almost do.
         tried: number of measures.
         witness: the failure with the largest defect, or a meeting, or None.
         defect: the largest W_2 distance of an image from the push-forwards of its measure (0 if kept).
@@ -30,6 +31,7 @@ class SupportTest:
 
     kept: bool
     strict: bool
+    separation: float
     tried: int
     witness: Witness | None
     defect: float
@@ -51,7 +53,7 @@ def support_test(f: Watched, domain: Ball | UnitSphere, *, seed: int = 0, rounds
     """
     rng = np.random.default_rng(seed)
     failures: list[tuple[np.ndarray, np.ndarray, Image]] = []
-    meeting, tried, places = None, 0, []
+    meeting, tried, places, separation = None, 0, [], float("inf")
     for kind, x, a in _measures(domain, rng, rounds):
         image = f(x, a)
         if image is None:
@@ -63,7 +65,9 @@ def support_test(f: Watched, domain: Ball | UnitSphere, *, seed: int = 0, rounds
             groups = groups if np.isfinite(read_tags(image, a[:-1] / a[:-1].sum(), a[-1:] / a[:-1].sum())[0]).all() else None
         if groups is None:
             failures.append((x, a, image))
-        elif len(image.weights) < len(a) and meeting is None:
+            continue
+        separation = min(separation, _separation(x, image, groups))
+        if len(image.weights) < len(a) and meeting is None:
             met = np.flatnonzero(np.bincount(groups) > 1)[0]
             says = f"atoms {np.flatnonzero(groups == met).tolist()} meet: f keeps supports, but not their number of points"
             meeting = Witness(says, [(x, a)], [(image.points, image.weights)])
@@ -72,8 +76,8 @@ def support_test(f: Watched, domain: Ball | UnitSphere, *, seed: int = 0, rounds
         # single atoms first: there the defect is exact
         few = [failure for failure in failures if len(failure[1]) == 1] or failures[:_SHOWN]
         worst = max((_failure(*failure) for failure in few), key=lambda failure: failure[0])
-        return SupportTest(False, False, tried, worst[1], worst[0], size)
-    return SupportTest(True, meeting is None, tried, meeting, 0.0, size or 1.0)
+        return SupportTest(False, False, separation, tried, worst[1], worst[0], size)
+    return SupportTest(True, meeting is None, separation, tried, meeting, 0.0, size or 1.0)
 
 
 def spectrum(image: Image, n: int) -> np.ndarray | None:
@@ -89,6 +93,15 @@ def spectrum(image: Image, n: int) -> np.ndarray | None:
         used |= int(code)
         groups[digits(int(code), n)] = k
     return groups if (groups >= 0).all() else None
+
+
+def _separation(x: np.ndarray, image: Image, groups: np.ndarray) -> float:
+    """The least |y_i - y_j| / |x_i - x_j| over atoms with different images; infinite if there are none."""
+    i, j = np.triu_indices(len(x), 1)
+    apart = groups[i] != groups[j]
+    i, j = i[apart], j[apart]
+    ratios = np.linalg.norm(image.points[groups[i]] - image.points[groups[j]], axis=1) / np.linalg.norm(x[i] - x[j], axis=1)
+    return float(ratios.min(initial=np.inf))
 
 
 def _subsets(image: Image, a: np.ndarray) -> np.ndarray | None:

@@ -16,6 +16,7 @@ FIGURES = {
     "staircase": ("staircase", "the energy becomes a staircase as beta grows", "arXiv:2410.06833, staircase figure"),
     "no-layer-norm": ("no_layer_norm", "polytopes, hyperplanes and Boolean attention without layer norm", "arXiv:2305.05465, examples"),
     "mode-selection": ("mode_selection", "the fastest mode decides the number of clusters", "arXiv:2410.23228, particle figures"),
+    "depth": ("depth", "layers against the Vlasov flow: orders 1, 2 and 1/2", "arXiv:2509.25611, depth to infinity"),
     "causal": ("causal", "Rényi centers and strong centers under causal attention", "arXiv:2411.04990, figures"),
     "normalisation": ("normalisation", "six places of the layer norm compared", "arXiv:2510.22026, as surveyed in arXiv:2512.01868"),
     "gaussian-panels": ("gaussian_panels", "covariances that shrink, lose rank or blow up, in disc and cone", "arXiv:2501.18322, panels"),
