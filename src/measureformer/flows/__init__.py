@@ -29,6 +29,7 @@ from .meanfield import meanfield_clock as meanfield_clock
 from .meanfield import meanfield_flow as meanfield_flow
 from .noise import Noise as Noise
 from .ode import integrate_ode as integrate_ode
+from .processes import join as join
 from .shear import is_shear as is_shear
 from .shear import shear as shear
 from .solve import FlowResult as FlowResult

@@ -11,23 +11,27 @@ from ..kernels import TOKENS
 
 
 def token_mesh(devices: int | None = None) -> Mesh:
-    """The first devices (of all processes together), or all of them, as a mesh for ``flow(..., mesh=...)``.
+    """The devices of all processes as a mesh for ``flow(..., mesh=...)``.
 
     A processor counts as one device unless JAX is told before its first computation:
     ``jax.config.update("jax_num_cpu_devices", 4)``, or XLA_FLAGS=--xla_force_host_platform_device_count=4.
 
+    Args:
+        devices: so many of each process; all of them if None.
+
     Raises:
-        InputError: there are not so many.
+        InputError: a process has not so many.
     """
-    found = jax.devices()
-    if devices is None:
-        devices = len(found)
-    if not 1 <= devices <= len(found):
+    by_process: dict[int, list[Any]] = {}
+    for device in jax.devices():
+        by_process.setdefault(device.process_index, []).append(device)
+    fewest = min(map(len, by_process.values()))
+    if devices is not None and not 1 <= devices <= fewest:
         raise InputError(
-            f"devices = {devices}, and JAX has {len(found)} ({found[0].platform}); take at most {len(found)}, or set jax_num_cpu_devices "
-            "before JAX starts"
+            f"devices = {devices}, and there are {fewest} ({jax.devices()[0].platform}); take from 1 to {fewest}, or for more parts of a "
+            "processor set jax_num_cpu_devices before JAX starts"
         )
-    return Mesh(np.array(found[:devices]), (TOKENS,))
+    return Mesh(np.array([device for _, own in sorted(by_process.items()) for device in own[:devices]]), (TOKENS,))
 
 
 def flattened(mesh: Mesh) -> Mesh:
