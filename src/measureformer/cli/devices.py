@@ -1,6 +1,7 @@
 """The options of the command line that spread tokens over devices and processes."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,5 +42,17 @@ class Devices:
         if several != (None,) * 3:
             if self.coordinator is None or self.process_id is None or self.num_processes is None:
                 raise InputError("--coordinator, --process-id and --num-processes belong together: give all three, in every process")
+            _keep_stdout_for_results()
             join(self.coordinator, self.process_id, self.num_processes, timeout=self.wait)
         return token_mesh(self.count)
+
+
+ONE_DEVICE = Devices()
+
+
+def _keep_stdout_for_results() -> None:
+    """What libraries write to file 1 goes to stderr: the one that connects the processes greets each of them there."""
+    sys.stdout.flush()
+    results = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(results, "w", encoding="utf-8", buffering=1)

@@ -19,7 +19,7 @@ from ..interpolation.interpolate import SIMULATION_FILE, UNFINISHED_FILE, check_
 from ..measures import Clouds, write_clouds
 from .config import Config, OutputTable, read_config, simulation_of
 from .console import number, stages
-from .devices import Devices
+from .devices import ONE_DEVICE, Devices
 
 _EVENTS = 20  # lines of them
 ANIMATIONS = {kind: f"animation.{kind}" for kind in ("html", "gif", "mp4")}
@@ -28,7 +28,15 @@ FIGURES = ("tokens.png", "energy.png", "cosines.png")
 
 
 def run_simulate(
-    path: Path, out: Path, *, seed: int | None, animation: str | None, resume: bool, force: bool, as_json: bool, devices: Devices
+    path: Path,
+    out: Path,
+    *,
+    seed: int | None,
+    animation: str | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    devices: Devices = ONE_DEVICE,
 ) -> dict:
     """``measureformer simulate``: the summary; ``passed`` says whether the flow went as far as it was asked to.
 

@@ -9,10 +9,10 @@ from .boost import boost_log_growth as boost_log_growth
 from .boost import constant_field as constant_field
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import Moment as Moment
-from .devices import token_mesh as token_mesh
 from .density import PushedDensity as PushedDensity
 from .density import log_density as log_density
 from .density import log_density_at as log_density_at
+from .devices import token_mesh as token_mesh
 from .events import Converged as Converged
 from .events import Escape as Escape
 from .events import Jump as Jump
