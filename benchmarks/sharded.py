@@ -2,7 +2,7 @@
 
 For 1, 2 and 4 devices of this processor and for 2 processes (loopback, gloo): the bytes that a device sends for one velocity, read from
 the compiled program, beside the formula; processor and wall seconds of a flow of Euler steps, compiled before; and the largest difference
-from the flow of one device. Then the time of an all-reduce and of passing tokens on. Last the predictions of the model of `docs/scaling.md`.
+from the flow of one device. Then the time of an all-reduce and of passing tokens on. Last what the model of `docs/scaling.md` predicts.
 """
 
 import argparse

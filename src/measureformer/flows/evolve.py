@@ -66,15 +66,15 @@ def evolve(
         progress: called with the time after every step.
         keep: called at every saved time, with a checkpoint.
         resume: a checkpoint that ``keep`` was given by the same call, to go on from there.
-        mesh: of devices (``token_mesh``, or any ``jax.sharding.Mesh``), over which the tokens are spread; the same flow up to rounding. With
-            several processes each of them makes the same call, and gets the whole trajectory.
+        mesh: of devices (``token_mesh``, or any ``jax.sharding.Mesh``) over which the tokens are spread; the same flow up to rounding.
+            With several processes (``join``) each of them makes the same call, and gets the whole trajectory.
 
     Returns:
         The trajectory. It may have stopped early: look at ``stop``, and at ``stops`` of the single measures.
 
     Raises:
         InputError: bad arguments; points off the sphere; a field that is not finite at the start; a kernel that the field
-            does not have.
+            does not have; a mesh for a field whose sums do not spread.
     """
     import jax
 

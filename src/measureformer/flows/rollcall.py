@@ -83,8 +83,8 @@ def _report(host: str, port: int, process_id: int, num_processes: int, timeout: 
         except OSError as error:
             if time.monotonic() + _PAUSE > deadline:
                 raise InputError(
-                    f"process 0 cannot be reached at {host}:{port} after {timeout:g} s ({error}); start it, check address and port, or give "
-                    "--wait more seconds"
+                    f"process 0 cannot be reached at {host}:{port} after {timeout:g} s ({error}); start it, check address and port, or "
+                    "give --wait more seconds"
                 ) from None
             time.sleep(_PAUSE)
     with closing(connection):
