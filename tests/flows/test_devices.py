@@ -7,9 +7,11 @@ import sys
 import threading
 from pathlib import Path
 
+import diffrax
 import numpy as np
 import pytest
 
+import sharded_runs
 from measureformer import Empirical, InputError, flow
 from measureformer.fields import Causal, Hardmax, MultiHead, ParticleField, Scaled, Sinkhorn, Softmax
 from measureformer.fields.sharded import check_parallel
@@ -58,11 +60,7 @@ def test_two_processes_make_the_same_flow():
     address = f"127.0.0.1:{free_port()}"
     first, second = results(*(started("path", 1, address, i, 2) for i in range(2)))
     assert first == second and first["devices"] == 2
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(21, 3))
-    mu = Empirical(x / np.linalg.norm(x, axis=1, keepdims=True), rng.uniform(0.5, 1.5, size=21))
-    import diffrax
-
+    mu = sharded_runs.tokens(21, 3)
     alone = flow(ParticleField(Softmax(4.0)), mu, 1.0, step=0.05, solver=diffrax.Heun())
     assert abs(np.array(first["points"]) - alone.points[0]).max() < ROUNDING
     assert abs(alone.points[0][-1] - alone.points[0][0]).max() > 0.1

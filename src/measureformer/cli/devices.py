@@ -42,8 +42,8 @@ class Devices:
         if several != (None,) * 3:
             if self.coordinator is None or self.process_id is None or self.num_processes is None:
                 raise InputError("--coordinator, --process-id and --num-processes belong together: give all three, in every process")
-            _keep_stdout_for_results()
             join(self.coordinator, self.process_id, self.num_processes, timeout=self.wait)
+            _keep_stdout_for_results()
         return token_mesh(self.count)
 
 
