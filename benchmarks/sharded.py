@@ -168,7 +168,7 @@ def predict(token: float, pair: float, degree: int, choice: argparse.Namespace) 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Tokens spread over devices and processes.")
     parser.add_argument("--n", type=int, default=200_000, help="tokens with harmonics")
     parser.add_argument("--pairs", type=int, default=8192, help="tokens with all pairs")
     parser.add_argument("--beta", type=float, default=1.0)

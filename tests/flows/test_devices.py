@@ -195,9 +195,9 @@ def test_roll_call_at_a_port_in_use():
         port = server.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 is in use"):
             call_roll("127.0.0.1", port, 0, 2, 1.0)
+        other = threading.Thread(target=lambda: server.accept()[0].close())
+        other.start()
         with pytest.raises(InputError, match="not process 0 of a run"):
-            other = threading.Thread(target=lambda: server.accept()[0].close())
-            other.start()
             call_roll("127.0.0.1", port, 1, 2, 5.0)
         other.join(5)
 
