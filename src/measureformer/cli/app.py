@@ -170,6 +170,13 @@ def simulate(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
     animation: Annotated[Animation | None, typer.Option("--animation", help="In place of output.animation; mp4 needs ffmpeg.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with the unfinished run in DIR; never start one.")] = False,
+    devices: Annotated[int | None, typer.Option("--devices", min=1, metavar="N", help="Spread the tokens over N devices.")] = None,
+    coordinator: Annotated[
+        str | None, typer.Option("--coordinator", metavar="HOST:PORT", help="Where process 0 of several listens.")
+    ] = None,
+    process_id: Annotated[int | None, typer.Option("--process-id", min=0, metavar="I", help="Which of the processes this is.")] = None,
+    num_processes: Annotated[int | None, typer.Option("--num-processes", min=1, metavar="P", help="How many there are.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for the others.")] = 60.0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -177,14 +184,17 @@ def simulate(
 
     It writes as it goes. After Ctrl-C, or worse, the same command goes on from the last saved state, and ends with the same result.
 
+    With --coordinator the same command runs in several processes, on one machine or on many; process 0 writes.
+
     Example: measureformer simulate config.toml --out run
     """
     with exit_codes():
+        from .devices import Devices
         from .simulate import run_simulate
 
-        film = None if animation is None else animation.value
-        result = run_simulate(config, out, seed=seed, animation=film, resume=resume, force=force, as_json=as_json)
-    _finish(result, as_json)
+        film, spread = None if animation is None else animation.value, Devices(devices, coordinator, process_id, num_processes, wait)
+        result = run_simulate(config, out, seed=seed, animation=film, resume=resume, force=force, as_json=as_json, devices=spread)
+    _finish(result, as_json and not process_id)
 
 
 @app.command()

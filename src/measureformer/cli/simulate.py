@@ -14,10 +14,12 @@ from ..errors import InputError
 from ..experiments import Parts, Simulation, simulate
 from ..experiments.simulate import reached
 from ..flows import Checkpoint, Trajectory
+from ..flows.processes import agree, from_first, is_first, together
 from ..interpolation.interpolate import SIMULATION_FILE, UNFINISHED_FILE, check_free, claim, versions
 from ..measures import Clouds, write_clouds
 from .config import Config, OutputTable, read_config, simulation_of
 from .console import number, stages
+from .devices import ONE_DEVICE, Devices
 
 _EVENTS = 20  # lines of them
 ANIMATIONS = {kind: f"animation.{kind}" for kind in ("html", "gif", "mp4")}
@@ -25,15 +27,28 @@ FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "traject
 FIGURES = ("tokens.png", "energy.png", "cosines.png")
 
 
-def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | None, resume: bool, force: bool, as_json: bool) -> dict:
-    """``measureformer simulate``: the summary; ``passed`` says whether the flow went as far as it was asked to."""
+def run_simulate(
+    path: Path,
+    out: Path,
+    *,
+    seed: int | None,
+    animation: str | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    devices: Devices = ONE_DEVICE,
+) -> dict:
+    """``measureformer simulate``: the summary; ``passed`` says whether the flow went as far as it was asked to.
+
+    All the processes of a run read the configuration and go through the flow; the first one writes.
+    """
     with stages() as stage:
+        mesh = devices.mesh()
         stage("reading the configuration")
-        tables = read_config(path)
-        config, simulation = simulation_of(tables, str(path), seed=seed)
-        config.output = _choose_animation(config.output, animation)
+        tables, config, simulation = together(lambda: _read(path, seed, animation, mesh))
         parts = Parts(out / Path(UNFINISHED_FILE).parent, _identity(tables, config, simulation))
-        begun = _begun(parts, out, resume=resume, force=force)
+        agree(parts.identity, "configurations")
+        begun = from_first(lambda: _begun(parts, out, resume=resume, force=force))
         shown = {**tables, "measure": {**tables.get("measure", {}), "seed": config.measure.seed}}
 
         def start() -> None:
@@ -49,8 +64,9 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
         stage("running", 0, total)
         try:
             result, summary = simulate(
-                simulation, lambda t: stage("running", int(total * t / simulation.horizon), total), keep=keep, resume=begun
-            )
+                simulation, lambda t: stage("running", int(total * t / simulation.horizon), total), keep=keep if is_first() else None,
+                resume=begun,
+            )  # fmt: skip
         except BaseException as error:
             parts.flush()
             if isinstance(error, KeyboardInterrupt) and parts.latest is not None:
@@ -59,10 +75,13 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
             if isinstance(error, InputError) and simulation.scheme is not None:
                 raise InputError(f"{path}: flow.step is eta: {error}") from None
             raise
+        if not is_first():
+            return {"passed": reached(result)}
         parts.flush()
         if not parts.names:  # layers are too quick to be kept
             start()
         summary |= {"wall_s": parts.seconds, "restarts": parts.restarts, "seed": config.measure.seed, "versions": versions()}
+        summary["devices"] = 1 if mesh is None else mesh.size
         stage("writing")
         write_clouds(out / "final.npz", Clouds.from_measures(dict(zip(simulation.measures, result.measures, strict=True))))
         _write_trajectory(out, result, simulation, config.output)
@@ -73,6 +92,22 @@ def run_simulate(path: Path, out: Path, *, seed: int | None, animation: str | No
     if not as_json:
         _show(summary, out)
     return {**summary, "out": str(out), "passed": reached(result)}
+
+
+def _read(path: Path, seed: int | None, animation: str | None, mesh: Any) -> tuple[dict[str, Any], Config, Simulation]:
+    """The tables, what they say, and the simulation on the mesh.
+
+    Raises:
+        InputError: about one key; layers on a mesh.
+    """
+    tables = read_config(path)
+    config, simulation = simulation_of(tables, str(path), seed=seed)
+    config.output = _choose_animation(config.output, animation)
+    if mesh is not None:
+        if simulation.scheme is not None:
+            raise InputError(f"{path}: flow.layers are run on one device; leave --devices and --coordinator out")
+        simulation.options["mesh"] = mesh
+    return tables, config, simulation
 
 
 def _choose_animation(output: OutputTable, option: str | None) -> OutputTable:

@@ -3,6 +3,7 @@
 from jaxtyping import Float
 
 from .._types import Array, namespace
+from ..kernels import total
 from .pairs import masses, softmax_average, tilted
 
 
@@ -31,7 +32,7 @@ def attention(
     """
     if B is None:
         xp = namespace(x, points, weights)
-        return xp.broadcast_to((weights[..., None, :] @ points), x.shape)
+        return xp.broadcast_to(total(weights[..., None, :] @ points), x.shape)
     return softmax_average(x @ B.T, points, points, weights)
 
 

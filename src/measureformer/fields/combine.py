@@ -116,6 +116,8 @@ class Neurons(eqx.Module):
     U: Float[Array, "h d"] | None = None
     b: Float[Array, " h"] | None = None
 
+    parallel: ClassVar[bool] = True
+
     def __call__(
         self,
         x: Float[Array, "*batch n d"],

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from .._types import Array, Scalar
 from ..errors import InputError
 from ..geometry import Sphere, normalize
-from ..kernels import CircleKernel, SphereKernel, radii, saves_time
+from ..kernels import CircleKernel, SphereKernel, largest, radii, saves_time, total
 from .combine import MultiHead, Neurons, Scaled
 from .l2 import L2
 from .pairs import transform
@@ -87,13 +87,13 @@ class Harmonic(eqx.Module):
         z = transform(law.Q, _beta(law) * x, t, "Q")
         z = z if law.K is None else z @ law.K
         numerator, mass, shift = self.kernel(z, y, w)
-        error = self.kernel.error * w.sum()
+        error = self.kernel.error * total(w.sum())
         if isinstance(law, Unnormalised):
             bound = jnp.full_like(mass, error)
             peak = 0.0 if law.time is TimeUnit.MEAN else law.beta
             value = numerator * jnp.exp(shift - peak)[:, None]
             if law.time is TimeUnit.TOKEN:
-                value = value / (w > 0).sum()
+                value = value / total((w > 0).sum())
             return transform(law.V, value, t, "V"), bound
         # both parts of N/Z are off by the error, and |N| <= Z
         least = mass - error
@@ -105,8 +105,10 @@ class Harmonic(eqx.Module):
         """``value`` with the law itself at the queries that are far from all mass, block by block until there are no more."""
         size = min(len(x), _BLOCK)
 
+        count = largest(far.sum())  # on the device that has most of them: the others go along, because the law sums over all devices
+
         def mend(value):
-            order, count = jnp.argsort(~far, stable=True), far.sum()
+            order = jnp.argsort(~far, stable=True)
 
             def more(state):
                 return state[0] * size < count
@@ -118,7 +120,7 @@ class Harmonic(eqx.Module):
 
             return jax.lax.while_loop(more, block, (0, value))[1]
 
-        return jax.lax.cond(far.any(), mend, lambda value: value, value)
+        return jax.lax.cond(count > 0, mend, lambda value: value, value)
 
 
 class Choice(NamedTuple):

@@ -37,6 +37,7 @@ class L2(eqx.Module):
     V: Matrix = None
     shift: bool = eqx.field(static=True, default=False)
 
+    parallel: ClassVar[bool] = True
     about: ClassVar[About] = About(
         name="l2",
         formula="∫ e^{-β|Qx-Ky|²} Vy dμ(y) / ∫ e^{-β|Qx-Ky|²} dμ(y)",

@@ -6,7 +6,7 @@ import equinox as eqx
 from jaxtyping import Float
 
 from .._types import Array, Matrix, Scalar, Seen, namespace
-from ..kernels import pair_sums
+from ..kernels import pair_sums, total
 from .gaussians import apply, matrix, score_matrix
 from .pairs import About, queries_and_keys, transform
 
@@ -31,6 +31,7 @@ class Linear(eqx.Module):
     K: Matrix = None
     V: Matrix = None
 
+    parallel: ClassVar[bool] = True
     about: ClassVar[About] = About(
         name="linear",
         formula="∫ β⟨Qx,Ky⟩ Vy dμ(y)",
@@ -53,7 +54,7 @@ class Linear(eqx.Module):
         values = weights[..., None] * transform(self.V, points, t, "V")
         if seen is not None:
             return pair_sums(lambda scores: scores, self.beta * queries, keys, values, seen=seen)
-        return (self.beta * queries) @ (namespace(keys).swapaxes(keys, -1, -2) @ values)
+        return (self.beta * queries) @ total(namespace(keys).swapaxes(keys, -1, -2) @ values)
 
     def on_gaussian(
         self, m: Float[Array, "*batch d"], S: Float[Array, "*batch d d"], t: Any = 0.0

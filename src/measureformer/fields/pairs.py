@@ -11,6 +11,9 @@ A law is a frozen module that is called as ``law(x, points, weights, t=0.0, seen
 
 Its parameters are ``beta``, ``Q``, ``K`` and ``V``: each matrix constant, a function of time, or None for the identity. Scores are
 ``beta <Q x, K y>``; a paper's B = K^T Q is Q = B with K = None, and its 1/sqrt(k) belongs into beta. A point that sees nothing gets 0.
+
+A law of which every sum over atoms is one of ``kernels`` (``exponential_sums``, ``pair_sums``, ``total`` of a sum over the atoms at hand)
+says ``parallel = True``: its tokens may be spread over devices (``fields.sharded``).
 """
 
 from dataclasses import dataclass

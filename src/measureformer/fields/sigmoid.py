@@ -30,6 +30,7 @@ class Sigmoid(eqx.Module):
     V: Matrix = None
     bias: Scalar = 0.0
 
+    parallel: ClassVar[bool] = True
     about: ClassVar[About] = About(
         name="sigmoid",
         formula="∫ σ(β⟨Qx,Ky⟩ + b) Vy dμ(y), σ(u) = 1/(1+e^{-u})",

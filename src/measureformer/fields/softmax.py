@@ -30,6 +30,7 @@ class Softmax(eqx.Module):
     K: Matrix = None
     V: Matrix = None
 
+    parallel: ClassVar[bool] = True
     about: ClassVar[About] = About(
         name="softmax",
         formula="∫ e^{β⟨Qx,Ky⟩} Vy dμ(y) / ∫ e^{β⟨Qx,Ky⟩} dμ(y)",

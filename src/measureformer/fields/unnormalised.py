@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from .._types import Array, Matrix, Scalar, Seen, namespace
 from ..errors import InputError
-from ..kernels import exponential_sums
+from ..kernels import exponential_sums, total
 from .pairs import About, queries_and_keys, transform
 
 _PEAK = 'take the time unit TimeUnit.PEAK (in a configuration time = "peak"), which divides by e^beta and changes nothing but the clock'
@@ -58,6 +58,7 @@ class Unnormalised(eqx.Module):
     V: Matrix = None
     time: TimeUnit = eqx.field(static=True, default=TimeUnit.MEAN)
 
+    parallel: ClassVar[bool] = True
     about: ClassVar[About] = About(
         name="unnormalised",
         formula="∫ e^{β⟨Qx,Ky⟩} Vy dμ(y)",
@@ -83,7 +84,7 @@ class Unnormalised(eqx.Module):
         if xp is np and shift.size and shift.max() > (limit := np.log(np.finfo(shift.dtype).max)):
             raise InputError(f"a score is {shift.max():.4g}, and exp is finite up to {limit:.4g}: {self.remedy()}")
         value = xp.exp(shift)[..., None] * numerator
-        return value / (weights > 0).sum(-1)[..., None, None] if self.time is TimeUnit.TOKEN else value
+        return value / total((weights > 0).sum(-1))[..., None, None] if self.time is TimeUnit.TOKEN else value
 
     def remedy(self) -> str:
         """What to do if its values are not finite."""

@@ -12,6 +12,7 @@ from .checkpoint import Moment as Moment
 from .density import PushedDensity as PushedDensity
 from .density import log_density as log_density
 from .density import log_density_at as log_density_at
+from .devices import token_mesh as token_mesh
 from .events import Converged as Converged
 from .events import Escape as Escape
 from .events import Jump as Jump
@@ -28,6 +29,7 @@ from .meanfield import meanfield_clock as meanfield_clock
 from .meanfield import meanfield_flow as meanfield_flow
 from .noise import Noise as Noise
 from .ode import integrate_ode as integrate_ode
+from .processes import join as join
 from .shear import is_shear as is_shear
 from .shear import shear as shear
 from .solve import FlowResult as FlowResult

@@ -37,6 +37,7 @@ def evolve(
     progress: Callable[[float], None] | None = None,
     keep: Callable[[Checkpoint], None] | None = None,
     resume: Checkpoint | None = None,
+    mesh: Any = None,
 ) -> Trajectory:
     r"""Solve $x_i' = v[\mu(t)](x_i)$, $\mu(t) = \sum_i w_i \delta_{x_i(t)}$, from time 0 to the horizon. ``flow`` calls it for every field.
 
@@ -65,13 +66,15 @@ def evolve(
         progress: called with the time after every step.
         keep: called at every saved time, with a checkpoint.
         resume: a checkpoint that ``keep`` was given by the same call, to go on from there.
+        mesh: of devices (``token_mesh``, or any ``jax.sharding.Mesh``) over which the tokens are spread; the same flow up to rounding.
+            With several processes (``join``) each of them makes the same call, and gets the whole trajectory.
 
     Returns:
         The trajectory. It may have stopped early: look at ``stop``, and at ``stops`` of the single measures.
 
     Raises:
         InputError: bad arguments; points off the sphere; a field that is not finite at the start; a kernel that the field
-            does not have.
+            does not have; a mesh for a field whose sums do not spread.
     """
     import jax
 
@@ -79,7 +82,7 @@ def evolve(
 
     task = Task(
         field, _listed(measures), _probes(probes, measures), float(horizon), times_of(saveat, horizon), rtol, atol, step, solver, noise,
-        tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume,
+        tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume, mesh,
     )  # fmt: skip
     _check(task)
     with jax.enable_x64(True):

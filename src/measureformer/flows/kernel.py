@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..fields.harmonic import Harmonic, expansions
+from ..fields.sharded import Sharded, on_devices
 from ..geometry import tangent
+from ..kernels import largest, total
 
 _QUERIES = 8  # compared with sums over all pairs
 
@@ -44,9 +46,10 @@ def look_at(field: Any, kernel: Kernel, x: Any, weights: Any, t: Any) -> Kernel:
     """The bound at all tokens, and the error at some of them."""
     if kernel.name == "dense":
         return kernel
-    rows = jnp.asarray(np.random.default_rng(0).integers(x.shape[-2], size=_QUERIES))
+    mesh = field.mesh if isinstance(field, Sharded) else None
+    rows = jnp.asarray(np.random.default_rng(0).integers(x.shape[-2] // (1 if mesh is None else mesh.size), size=_QUERIES))
     for part in expansions(field):
-        bound, far, error = (float(number) for number in _look(part, x, weights, rows, t))
+        bound, far, error = (float(number) for number in _look(part, x, weights, rows, t, mesh))
         kernel = Kernel(kernel.name, kernel.why, max(kernel.degree, part.kernel.degree)).and_then(kernel).and_then(
             Kernel(bound=bound, error=error, far=int(far))
         )  # fmt: skip
@@ -59,11 +62,16 @@ def acceptable(field: Any, kernel: Kernel) -> bool:
 
 
 @eqx.filter_jit
-def _look(part: Harmonic, x: Any, weights: Any, rows: Any, t: Any) -> tuple[Any, Any, Any]:
-    values, bounds = part.with_bounds(x, x, weights, t)
-    some = jnp.take(x, rows, axis=-2)
-    difference = jnp.take(values, rows, axis=-2) - jax.lax.map(lambda args: part.law(*args, t), (some, x, weights))
-    if part.kernel.project:
-        difference = tangent(some, difference)
-    far = bounds > part.rtol
-    return jnp.where(far, 0, bounds).max(), far.sum(), abs(difference).max()
+def _look(part: Harmonic, x: Any, weights: Any, rows: Any, t: Any, mesh: Any) -> tuple[Any, Any, Any]:
+    """The largest bound among the near tokens, the number of far ones, and the largest error at ``rows`` (of each device)."""
+
+    def look(part, x, points, weights):
+        values, bounds = part.with_bounds(x, points, weights, t)
+        some = jnp.take(x, rows, axis=-2)
+        difference = jnp.take(values, rows, axis=-2) - jax.lax.map(lambda args: part.law(*args, t), (some, points, weights))
+        if part.kernel.project:
+            difference = tangent(some, difference)
+        far = bounds > part.rtol
+        return largest(jnp.where(far, 0, bounds).max()), total(far.sum()), largest(abs(difference).max())
+
+    return look(part, x, x, weights) if mesh is None else on_devices(look, mesh, part, x, x, weights, everywhere=True)

@@ -10,7 +10,9 @@ import numpy as np
 from ..errors import InputError
 from ..fields.harmonic import with_kernel
 from ..fields.particle import remedy
+from ..fields.sharded import Sharded, check_parallel
 from .checkpoint import Checkpoint, Moment
+from .devices import flattened, repeated, spread, whole
 from .kernel import Kernel, acceptable, look_at
 from .steps import Taken, attempt, look, noisy, several, speeds
 from .task import Task
@@ -21,10 +23,15 @@ _STRETCH = 64  # steps between two looks at whether all is finite
 
 
 class Run:
-    """One integration. The tokens are one array (N, n, d): smaller measures are filled up with atoms of mass zero, as probes are."""
+    """One integration. The tokens are one array (N, n, d): smaller measures are filled up with atoms of mass zero, as probes are.
+
+    On a mesh of P devices all of them are filled up so that P divides n, and each device has n / P tokens of every measure. All the
+    processes go through this loop, and decide by the same numbers.
+    """
 
     def __init__(self, task: Task):
         self.task = task
+        self.mesh = None if task.mesh is None else flattened(task.mesh)
         self.dtype = np.dtype(task.measures[0].points.dtype)
         single = self.dtype == np.float32
         rtol = task.rtol if task.rtol is not None else (1e-5 if single else 1e-9)
@@ -34,9 +41,11 @@ class Run:
         if self.tolerances is not None and not isinstance(self.solver, diffrax.AbstractAdaptiveSolver):
             raise InputError(f"solver {type(self.solver).__name__} has no error estimate; give a fixed step")
         self.order = float(self.solver.error_order(diffrax.ODETerm(lambda t, y, args: y)) or 1)
+        if self.mesh is not None:
+            check_parallel(task.field)
         points, self.weights = self._stacked()
         self.field, self.kernel = self._field_and_kernel(points, rtol / 10)
-        self.state = self.field.space.retract(points), {name: self._array(np.zeros(len(task.measures))) for name in task.rates}
+        self.state = self.field.space.retract(points), {name: self._sums(np.zeros(len(task.measures))) for name in task.rates}
         self.t, self.stop, self.steps, self.rejected, self.drift = 0.0, None, 0, 0, 0.0
         self.key = None if task.noise is None else task.noise.key
         speed = self._start_speed()
@@ -53,13 +62,18 @@ class Run:
             if self.stop is not None:
                 break
             self._advance(float(time))
-            self.moments.append(Moment(self.t, *jax.tree.map(np.asarray, self.state)))
+            self.moments.append(self._moment())
             self.kernel = look_at(self.field, self.kernel, self.state[0], self.weights, self._array(self.t))
             if self.task.keep:
                 self.task.keep(Checkpoint(self.moments, self._memory()))
         if self.stop is None:
             self._advance(self.task.horizon)
         return self._trajectory()
+
+    def _moment(self) -> Moment:
+        """The state now, without what fills up the devices."""
+        points, integrals = jax.tree.map(whole, self.state)
+        return Moment(self.t, points[:, : self.size], integrals)
 
     def _memory(self) -> dict[str, np.ndarray]:
         own = {
@@ -76,9 +90,10 @@ class Run:
     def _recall(self, checkpoint: Checkpoint) -> None:
         memory, self.moments = checkpoint.memory, list(checkpoint.moments)
         last = self.moments[-1]
-        if last.points.shape != self.state[0].shape or last.integrals.keys() != self.state[1].keys():
-            raise InputError(f"resume is a checkpoint of another flow: points of shape {last.points.shape}, not {self.state[0].shape}")
-        self.t, self.state = last.time, (self._array(last.points), {name: self._array(s) for name, s in last.integrals.items()})
+        shape = len(self.task.measures), self.size, self.state[0].shape[-1]
+        if last.points.shape != shape or last.integrals.keys() != self.state[1].keys():
+            raise InputError(f"resume is a checkpoint of another flow: points of shape {last.points.shape}, not {shape}")
+        self.t, self.state = last.time, (self._tokens(last.points), {name: self._sums(s) for name, s in last.integrals.items()})
         self.h, self.drift = float(memory["step"]), float(memory["drift"])
         bound, error, far = memory["kernel"].tolist()
         self.kernel = self.kernel.and_then(Kernel(bound=bound, error=error, far=int(far)))
@@ -91,20 +106,32 @@ class Run:
     def _array(self, value: Any) -> jax.Array:
         return jnp.asarray(value, self.dtype)
 
+    def _tokens(self, array: np.ndarray) -> jax.Array:
+        """(N, n, d) where it is to be, filled up with copies of the first atoms so that the devices get equally many."""
+        if self.mesh is None:
+            return self._array(array)
+        fill = np.repeat(array[:, :1], -array.shape[1] % self.mesh.size, axis=1)
+        return spread(np.concatenate([array, fill], axis=1).astype(self.dtype), self.mesh)
+
+    def _sums(self, array: np.ndarray) -> jax.Array:
+        """(N,), a part of the state."""
+        return self._array(array) if self.mesh is None else repeated(array.astype(self.dtype), self.mesh)
+
     def _stacked(self) -> tuple[jax.Array, jax.Array]:
         measures = self.task.measures
         rows = [np.concatenate([np.asarray(mu.points), p]) for mu, p in zip(measures, self.task.probes, strict=True)]
-        n = max(map(len, rows))
-        points = np.stack([np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)]) for x in rows])
-        weights = np.stack([np.concatenate([np.asarray(mu.weights), np.zeros(n - mu.size)]) for mu in measures])
-        return self._array(points), self._array(weights)
+        n = self.size = max(map(len, rows))
+        points = self._tokens(np.stack([np.concatenate([x, np.repeat(x[:1], n - len(x), axis=0)]) for x in rows]))
+        weights = np.stack([np.concatenate([np.asarray(mu.weights), np.zeros(points.shape[1] - mu.size)]) for mu in measures])
+        return points, self._array(weights) if self.mesh is None else spread(weights.astype(self.dtype), self.mesh)
 
     def _field_and_kernel(self, points: jax.Array, rtol: float) -> tuple[Any, Kernel]:
         """The field with the kernel for the tokens, its numbers as arrays: other values do not compile again."""
-        choice = with_kernel(self.task.field, self.task.kernel, *points.shape[1:], rtol=rtol, dtype=self.dtype)
+        choice = with_kernel(self.task.field, self.task.kernel, self.size, points.shape[-1], rtol=rtol, dtype=self.dtype)
 
         def arrays(field):
-            return jax.tree.map(lambda leaf: self._array(leaf) if _numeric(leaf) else leaf, field)
+            field = jax.tree.map(lambda leaf: self._array(leaf) if _numeric(leaf) else leaf, field)
+            return field if self.mesh is None else Sharded(field, self.mesh)
 
         field = arrays(choice.field)
         kernel = look_at(field, Kernel(choice.name, choice.why), points, self.weights, self._array(0.0))
@@ -231,7 +258,7 @@ class Run:
     def _between(self, t: float) -> list[np.ndarray]:
         start, end, dense = self.pieces[min(int(np.searchsorted([end for _, end, _ in self.pieces], t)), len(self.pieces) - 1)]
         with jax.enable_x64(True):
-            x = np.asarray(look(self.field, self.solver, dense, *self._array([start, end, t])))
+            x = whole(look(self.field, self.solver, dense, *self._array([start, end, t])))
         return [x[i, : mu.size] for i, mu in enumerate(self.task.measures)]
 
 

@@ -34,3 +34,4 @@ class Task:
     progress: Callable[[float], None] | None
     keep: Callable[[Checkpoint], None] | None
     resume: Checkpoint | None
+    mesh: Any

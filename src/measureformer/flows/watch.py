@@ -8,6 +8,7 @@ import numpy as np
 
 from ..geometry import Sphere, norm
 from .checkpoint import packed, unpacked
+from .devices import whole
 from .events import Converged, Escape, Jump
 from .steps import look
 from .task import Task
@@ -134,11 +135,11 @@ class Watch:
         return Stop.EVENT if event.until is not None and (now <= event.until).all() else None
 
     def _count(self, event: Jump, x: Any) -> np.ndarray:
-        measures = self.task.measures
-        return np.array([event.count(np.asarray(x[i, : mu.size]), np.asarray(mu.weights)) for i, mu in enumerate(measures)])
+        x, measures = whole(x), self.task.measures
+        return np.array([event.count(x[i, : mu.size], np.asarray(mu.weights)) for i, mu in enumerate(measures)])
 
     def _reach(self, x: Any) -> np.ndarray:
-        return np.asarray(norm(x)[..., 0].max(-1))
+        return whole(norm(x)[..., 0].max(-1))
 
     def _blow_up_times(self) -> np.ndarray:
         """When |x| would be infinite: |x|' / |x| = p / (T - t) near a blow-up at T, so that its inverse is a line that falls to 0."""

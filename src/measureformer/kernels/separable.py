@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from .._types import Array
+from .shards import total
 
 CHUNK = 1024  # points at a time: the features of a chunk stay in the cache of a core
 
@@ -26,7 +27,9 @@ def powers(c: Float[Array, " n"], s: Float[Array, " n"], count: int) -> tuple[Fl
 def gathered(
     y: Float[Array, "m d"], weights: Float[Array, " m"], features: Callable[[Any], tuple[tuple[Any, Any], ...]]
 ) -> tuple[Float[Array, "..."], ...]:
-    """sum_j w_j U_a(y_j) W_b(y_j) for each pair (U, W) that ``features`` makes of points (d, chunk): arrays (a, chunk), (b, chunk)."""
+    """sum_j w_j U_a(y_j) W_b(y_j) for each pair (U, W) that ``features`` makes of points (d, chunk): arrays (a, chunk), (b, chunk).
+
+    Over the points of all devices, if they are spread."""
     m = len(y)
     size = min(CHUNK, m)
 
@@ -38,7 +41,7 @@ def gathered(
         return tuple(total + (w * U) @ W.T for total, (U, W) in zip(sums, pairs, strict=True))
 
     shapes = jax.eval_shape(lambda: tuple(U @ W.T for U, W in features(jnp.zeros((y.shape[1], size), y.dtype))))
-    return jax.lax.fori_loop(0, -(-m // size), add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes))
+    return total(jax.lax.fori_loop(0, -(-m // size), add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes)))
 
 
 def spread(z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]]) -> tuple[Float[Array, "..."], ...]:
