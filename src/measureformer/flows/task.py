@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..measures import Empirical
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Moments
 from .noise import Noise
 
 
@@ -34,3 +34,4 @@ class Task:
     progress: Callable[[float], None] | None
     keep: Callable[[Checkpoint], None] | None
     resume: Checkpoint | None
+    into: Moments | None
