@@ -168,6 +168,10 @@ def simulate(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure, field, flow, output.")],
     out: Out,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
+    save_every: Annotated[
+        float | None,
+        typer.Option("--save-every", metavar="DT", help="A state after every DT in time; in place of flow.saves and flow.save_every."),
+    ] = None,
     animation: Annotated[Animation | None, typer.Option("--animation", help="In place of output.animation; mp4 needs ffmpeg.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with the unfinished run in DIR; never start one.")] = False,
     force: Force = False,
@@ -183,7 +187,7 @@ def simulate(
         from .simulate import run_simulate
 
         film = None if animation is None else animation.value
-        result = run_simulate(config, out, seed=seed, animation=film, resume=resume, force=force, as_json=as_json)
+        result = run_simulate(config, out, seed=seed, save_every=save_every, animation=film, resume=resume, force=force, as_json=as_json)
     _finish(result, as_json)
 
 

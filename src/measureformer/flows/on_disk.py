@@ -1,6 +1,6 @@
 """Arrays that stay in a file until they are indexed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ class OnDisk:
         if not len(picked):
             return np.empty((0, *self.shape[1:]))[(slice(None), *inner)]
         return np.stack([self._read(int(k))[inner] for k in picked])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self._read(k) for k in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)

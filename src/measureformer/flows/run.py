@@ -54,8 +54,8 @@ class Run:
             if self.stop is not None:
                 break
             self._advance(float(time))
-            self.moments.append(self._moment())
             self.kernel = look_at(self.field, self.kernel, self.state[0], self.weights, self._array(self.t))
+            self.moments.append(self._moment())
             if self.task.keep:
                 self.task.keep(Checkpoint(self.moments, self._memory()))
         if self.stop is None:
