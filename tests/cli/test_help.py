@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-COMMANDS = ("demo", "interpolate", "verify", "apply", "export", "simulate", "check", "laws", "reproduce")
+COMMANDS = ("demo", "interpolate", "verify", "apply", "export", "simulate", "check", "laws", "reproduce", "gaussian", "sweep", "analyze", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -288,6 +288,21 @@ def analyze(
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """Is all here that measureformer needs, and does it compute right? Versions, devices, float64, optional extras, memory.
+
+    Exit code 3 if something is wrong.
+
+    Example: measureformer doctor
+    """
+    with exit_codes():
+        from .doctor import run_doctor
+
+        result = run_doctor(as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
 def laws(as_json: Json = False) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 

@@ -26,13 +26,13 @@ class OnDisk:
             first, rest = slice(None), [Ellipsis, *rest]
         picked, inner = np.arange(len(self))[first], tuple(rest)
         if picked.ndim == 0:
-            return self._read(int(picked))[inner]
+            return np.array(self._read(int(picked))[inner])
         if not len(picked):
             return np.empty((0, *self.shape[1:]))[(slice(None), *inner)]
-        return np.stack([self._read(int(k))[inner] for k in picked])
+        return np.stack([np.array(self._read(int(k))[inner]) for k in picked])  # copies: a view would keep all that was read
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return (self._read(k) for k in range(len(self)))
+        return (self[k] for k in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
