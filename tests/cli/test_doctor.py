@@ -12,7 +12,9 @@ def test_all_is_well(cli):
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)
     assert found["passed"] and found["problems"] == []
-    assert set(found["packages"]) >= {"measureformer", "jax", "jaxlib", "diffrax", "numpy", "pot"} and None not in found["packages"].values()
+    assert (
+        set(found["packages"]) >= {"measureformer", "jax", "jaxlib", "diffrax", "numpy", "pot"} and None not in found["packages"].values()
+    )
     assert found["devices"] and found["float64"]["kept"] and found["float64"]["largest_relative_error"] < 1e-14
     assert set(found["extras"]) == set(doctor._USES)  # an extra in pyproject.toml needs its line
     assert found["extras"]["data"]["install"] == "pip install 'measureformer[data]'"

@@ -8,9 +8,7 @@ import typer
 
 from .console import NOT_CERTIFIED, exit_codes, show_json
 
-app = typer.Typer(
-    help="Transformers as flows of probability measures.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-)
+app = typer.Typer(help="Transformers as flows of probability measures.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Strategy(StrEnum):
@@ -52,6 +50,19 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random cho
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Divide points by their norm instead of refusing them.")]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run of `interpolate` or `demo`.")]
+
+
+def _figures(incomplete: str) -> list[tuple[str, str]]:
+    """Names that begin so, for the completion of the shell."""
+    from ..experiments.literature import FIGURES
+
+    return [(name, shows) for name, (_, shows, _) in FIGURES.items() if name.startswith(incomplete)]
+
+
+def _laws(incomplete: str) -> list[tuple[str, str]]:
+    from ..fields import LAWS
+
+    return [(name, law.about.formula) for name, law in LAWS.items() if name.startswith(incomplete)]
 
 
 @app.callback(invoke_without_command=True)
@@ -303,23 +314,33 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
-def laws(as_json: Json = False) -> None:
+def laws(
+    law: Annotated[
+        str | None, typer.Argument(metavar="LAW", help="One of them, with its parameters.", show_default=False, autocompletion=_laws)
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
 
-    Example: measureformer laws --json
+    Example: measureformer laws softmax
     """
     with exit_codes():
-        from .laws import law_rows, show_laws
+        from .laws import law_rows, show_law, show_laws
 
-        if as_json:
-            show_json(law_rows())
-        else:
+        rows = law_rows(law)
+        if not as_json and law is None:
             show_laws()
+        elif not as_json:
+            show_law(rows[0])
+    if as_json:
+        show_json(rows)
 
 
 @app.command()
 def reproduce(
-    figure: Annotated[str | None, typer.Argument(metavar="FIGURE", help="Which; --list shows all.", show_default=False)] = None,
+    figure: Annotated[
+        str | None, typer.Argument(metavar="FIGURE", help="Which; --list shows all.", show_default=False, autocompletion=_figures)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Directory of the figure; created.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The authors' sizes (up to hours); by default reduced ones (a minute).")] = False,

@@ -42,7 +42,9 @@ def run_doctor(*, as_json: bool) -> dict:
             found["devices"], found["float64"] = devices(), float64()
         except Exception as error:  # whatever a broken installation raises
             found["devices"], found["float64"] = [], None
-            problems.append(f"JAX does not compute ({' '.join(str(error).split())[:200]}): install it again, pip install --force-reinstall jax")
+            problems.append(
+                f"JAX does not compute ({' '.join(str(error).split())[:200]}): install it again, pip install --force-reinstall jax"
+            )
     if found["float64"] is not None:
         problems += diseases(found["float64"], core.get("jax"))
     found |= {"cores": os.cpu_count(), "memory_gb": memory(), "ffmpeg": shutil.which("ffmpeg") is not None}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from ..diagnostics.clusters import components
 from ..errors import InputError
 from ..geometry import norm, normalize
@@ -69,6 +70,7 @@ class Coarsening:
     labels: np.ndarray
     reached: float
     complete: bool
+    __repr__ = brief
 
 
 def coarsen(

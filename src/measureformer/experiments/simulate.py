@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._brief import brief
 from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
 from ..fields import Hardmax, ParticleField
@@ -54,6 +55,7 @@ class Simulation:
     probes: np.ndarray | None = None
     scheme: Any = None
     largest_step: float = 1.0
+    __repr__ = brief
 
     @property
     def times(self) -> np.ndarray:

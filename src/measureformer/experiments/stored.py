@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..flows import OnDisk
 from ..measures import Empirical
@@ -31,6 +32,7 @@ class StoredTrajectory:
     probes: dict[Label, OnDisk]
     weights: dict[Label, np.ndarray]
     quantities: dict[str, np.ndarray]
+    __repr__ = brief
 
     def measures(self, k: int) -> dict[Label, Empirical]:
         """The measures at the saved time number k, by label; -1 is the last one."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from .._brief import brief
 from .trajectory import Happening
 
 
@@ -24,6 +25,7 @@ class Moment:
     points: Any
     integrals: dict[str, np.ndarray]
     quantities: dict[str, np.ndarray] = field(default_factory=dict)
+    __repr__ = brief
 
 
 @runtime_checkable
@@ -50,6 +52,7 @@ class Checkpoint:
 
     moments: Sequence[Moment] | Moments
     memory: dict[str, np.ndarray]
+    __repr__ = brief
 
 
 def packed(happenings: Sequence[Happening]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from .._types import namespace
 from ..errors import InputError
 from ..measures import Empirical
@@ -71,6 +72,7 @@ class Trajectory:
     integrals: dict[str, np.ndarray] = field(default_factory=dict)
     dense: Callable[[float], list[np.ndarray]] | None = None
     kernel: Kernel = Kernel()
+    __repr__ = brief
 
     @property
     def measures(self) -> list[Empirical]:

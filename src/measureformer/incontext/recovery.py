@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from .._brief import brief
 from ..errors import InputError
 from ..measures import Empirical
 from .blackbox import Image, MeasureMap
@@ -31,6 +32,7 @@ class Recovery:
     joined: np.ndarray
     bias: float
     eps: float
+    __repr__ = brief
 
     @property
     def found(self) -> bool:
