@@ -133,7 +133,8 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the file cannot be read: {' '.join(str(error).split())}") from None
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path}: the file cannot be read ({why}); give a configuration in TOML") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not TOML: {error}") from None
 
@@ -177,6 +178,8 @@ def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
             message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
         elif first["type"] == "missing":
             message = f"{key} is missing; every configuration of this command needs it"
+        elif first["type"] in ("model_type", "dict_type", "model_attributes_type"):
+            message = f"{key} = {first['input']!r} must be a table, as in [{key}]"
         else:
             message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         more = f" (and {len(others)} more)" if others else ""

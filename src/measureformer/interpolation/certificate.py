@@ -107,7 +107,7 @@ def read(directory: str | Path) -> dict:
     path = Path(directory) / FILE
     try:
         certificate = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{directory} holds no {FILE}; give the directory of a finished run of `measureformer interpolate`") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); run `measureformer interpolate` again") from None
