@@ -1,5 +1,6 @@
 """What all commands share: messages and progress on stderr, results on stdout, exit codes."""
 
+import errno
 import json
 import os
 import re
@@ -56,7 +57,9 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:  # a folder that is none, no permission, no space left
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {where}{error.strerror or error}; check that what --out or --output names can be written", err=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room and give the same command again" if full else "check that what --out or --output names can be written"
+        typer.echo(f"error: {where}{error.strerror or error}; {remedy}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
         typer.echo("interrupted: what was not finished is not certified", err=True)

@@ -16,7 +16,7 @@ from .layout import Layout, drawn
 from .plan import Plan
 
 FILE, JOURNAL = "store.zarr", "journal.txt"
-_NEEDED_BY = "a sweep writes a Zarr store, which"
+_NEEDED_BY = "the store of a sweep"
 _MOST_JOURNAL = 2**26  # bytes, above which what is already in the store is taken out of the journal
 
 
