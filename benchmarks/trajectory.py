@@ -60,7 +60,9 @@ def main() -> None:
     if asked.alone:
         print(one(asked.tokens, asked.states[0], asked.dtype))
         return
-    print("| tokens | states | dtype | MB before | MB written | MB read | CPU s | MB on disk |\n|---|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| tokens | states | dtype | MB before | MB written | MB read | CPU s | MB on disk |\n|---|---|---|---|---|---|---|---|", flush=True
+    )
     for states in asked.states:
         words = ["--tokens", asked.tokens, "--states", states, "--dtype", asked.dtype, "--alone"]
         subprocess.run([sys.executable, __file__, *map(str, words)], check=True)

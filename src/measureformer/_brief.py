@@ -58,8 +58,8 @@ def _shown(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, Enum):
         return f"{type(value).__name__}.{value.name}"
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return f"{type(value).__name__}({', '.join(f'{k}={_shown(v)}' for k, v in zip(value._fields, value, strict=True))})"
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return f"{type(value).__name__}({', '.join(f'{k}={_shown(v)}' for k, v in zip(names, value, strict=True))})"
     if type(value) in (list, tuple):
         start = [_shown(v) for v in value[:_ITEMS]] + ([f"... {len(value)} in all"] if len(value) > _ITEMS else [])
         return ("[{}]" if isinstance(value, list) else "({})").format(", ".join(start))

@@ -9,6 +9,7 @@ from measureformer import Empirical, InputError, flow
 from measureformer.experiments import TrajectoryStore, open_trajectory, trajectory_store, unfinished
 from measureformer.fields import ParticleField, Softmax
 from measureformer.flows import Checkpoint, Moment, OnDisk
+from measureformer.report.dynamics import frames
 
 COUNT = 7
 MEASURES = {"a": Empirical(np.eye(3)), "b": Empirical(np.eye(3)[:2], np.array([1.0, 3.0]))}
@@ -199,6 +200,9 @@ def test_a_flow_writes_into_it(tmp_path):
     np.testing.assert_array_equal(result.measures[1].points, expected.points[1][-1])
     np.testing.assert_array_equal(open_trajectory(tmp_path).points["b"], expected.points[1])
     np.testing.assert_array_equal(open_trajectory(tmp_path).quantities["first"], expected.quantities["first"])
+    ours, theirs = frames(result, 3, 2), frames(expected, 3, 2)
+    for a, b in zip([*ours.tokens, *ours.probes], [*theirs.tokens, *theirs.probes], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("index", [
