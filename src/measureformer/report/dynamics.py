@@ -76,7 +76,7 @@ def frames(result: Trajectory, most: int, tokens: int) -> Frames:
     """At most so many times, and so many tokens (and probes) of each measure."""
     picked = np.unique(np.linspace(0, len(result.times) - 1, min(most, len(result.times))).round().astype(int))
 
-    def thinned(x: np.ndarray) -> np.ndarray:
+    def thinned(x: Any) -> np.ndarray:
         some = np.unique(np.linspace(0, x.shape[1] - 1, min(tokens, x.shape[1])).round().astype(int))
         path = np.stack([x[k][some] for k in picked]).astype(float)
         return np.concatenate([path, np.zeros((*path.shape[:2], max(0, 2 - path.shape[2])))], axis=2)
