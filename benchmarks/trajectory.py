@@ -1,8 +1,8 @@
 """Memory of long trajectories: `python benchmarks/trajectory.py --tokens 1000000 --states 10 100 1000`.
 
-Tokens on S^2 under linear attention, one step of Euler's method between two saved states, written into `trajectory.zarr`. A row for each
-number of states, each in a process of its own: peak memory of the process before the flow and at its end, and again after the last state and
-one token through all times were read back (and compared); processor seconds of the flow; size on disk. The store is deleted.
+Tokens on S^2 under linear attention, one step of Euler's method between two saved states, written into `trajectory.zarr`. A row for
+each number of states, each in a process of its own: peak memory of the process before the flow and at its end, and again after the last
+state and one token through all times were read back (and compared); processor seconds of the flow; size on disk. The store is deleted.
 """
 
 import argparse
