@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "measureformer"
 
 # From the ground up. A new subpackage gets its place here.
 LAYERS = [
-    {"errors", "_files", "_types"},
+    {"errors", "_brief", "_files", "_types"},
     {"geometry", "measures"},
     {"fields", "schedule", "kernels", "data"},
     {"flows", "diagnostics", "transport", "export"},

@@ -1,10 +1,24 @@
 """``--help`` of every command: an example, at once."""
 
-import time
+import os
 
 import pytest
 
-COMMANDS = ("demo", "interpolate", "verify", "apply", "export", "simulate", "check", "laws", "reproduce")
+COMMANDS = (
+    "demo",
+    "interpolate",
+    "verify",
+    "apply",
+    "export",
+    "simulate",
+    "check",
+    "laws",
+    "reproduce",
+    "gaussian",
+    "sweep",
+    "analyze",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -17,9 +31,10 @@ def test_help_has_an_example(cli, command):
 
 
 def test_help_lists_the_commands_at_once(process, tmp_path):
-    start = time.perf_counter()
+    """Within a second of processor time; on a busy machine the clock says little."""
+    start = sum(os.times()[2:4])
     done = process("--help", cwd=tmp_path)
-    assert time.perf_counter() - start < 3
+    assert sum(os.times()[2:4]) - start < 1
     assert (done.code, done.err) == (0, "")
     assert all(command in done.out for command in COMMANDS)
 

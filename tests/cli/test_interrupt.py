@@ -96,3 +96,36 @@ def test_interrupted_simulation(tmp_path, process):
         assert done.code == 0, done
     ours, whole = (np.load(tmp_path / out / "trajectory.npz") for out in ("run", "whole"))
     np.testing.assert_array_equal(ours["points"], whole["points"])
+
+
+@pytest.mark.slow
+def test_killed_simulation_with_a_trajectory_in_zarr(tmp_path, process):
+    """SIGKILL at any moment: what is there opens, and the same command ends with the store of an undisturbed run, byte for byte."""
+    pytest.importorskip("zarr")
+    from measureformer.experiments import open_trajectory
+
+    (tmp_path / "config.toml").write_text(
+        "[measure]\nn = 700\n[field]\nbeta = 9.0\n[flow]\nhorizon = 4.0\nsave_every = 0.05\n"
+        '[output]\nfigures = false\nanimation = false\ntrajectory = "zarr"\ndtype = "float32"\n'
+    )
+    words = ("simulate", "config.toml", "--out", "run")
+    for states in (1, 10):
+        command = subprocess.Popen([sys.executable, "-m", "measureformer", *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        try:
+            deadline, manifest = time.monotonic() + 200, tmp_path / "run" / "parts" / "manifest.json"
+            while not manifest.exists() or json.loads(manifest.read_text())["states"] <= states:
+                assert command.poll() is None and time.monotonic() < deadline
+                time.sleep(0.01)
+        finally:
+            command.kill()
+            command.communicate()
+        found = open_trajectory(tmp_path / "run")
+        assert len(found.times) > states and np.isfinite(found.points[0]).all()
+    for out in ("run", "whole"):
+        done = process("simulate", "config.toml", "--out", out, cwd=tmp_path)
+        assert done.code == 0, done
+    ours, whole = (
+        {p.relative_to(tmp_path / out): p.read_bytes() for p in (tmp_path / out / "trajectory.zarr").rglob("*") if p.is_file()}
+        for out in ("run", "whole")
+    )
+    assert ours == whole and len(ours) > 10

@@ -9,7 +9,7 @@ from scipy.special import exp1
 
 from measureformer import Clouds, flow, read_clouds, write_clouds
 from measureformer.cli.simulate import run_simulate
-from measureformer.experiments import Parts, initial_measure
+from measureformer.experiments import Parts, TrajectoryStore, initial_measure, open_trajectory
 from measureformer.fields import LAWS, ParticleField, Softmax
 from measureformer.fields.layers import SCHEMES, MixLN, run_layers
 
@@ -227,7 +227,8 @@ saves = 500
 
 def interrupted_after(saves, monkeypatch, tmp_path, text):
     """``run_simulate`` with Ctrl-C while the given save is kept."""
-    keep = Parts.keep
+    kind = TrajectoryStore if "zarr" in text else Parts
+    keep = kind.keep
 
     def ctrl_c(self, checkpoint):
         keep(self, checkpoint)
@@ -236,9 +237,9 @@ def interrupted_after(saves, monkeypatch, tmp_path, text):
 
     (tmp_path / "config.toml").write_text(text, encoding="utf-8")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Parts, "keep", ctrl_c)
+        patch.setattr(kind, "keep", ctrl_c)
         run_simulate(
-            tmp_path / "config.toml", tmp_path / "run", seed=None, animation=None, resume=False, force=False, as_json=True
+            tmp_path / "config.toml", tmp_path / "run", seed=None, save_every=None, animation=None, resume=False, force=False, as_json=True
         )  # fmt: skip
 
 
@@ -259,6 +260,46 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(simulate, monkeypatch, tmp
             for key in ours.files:
                 np.testing.assert_array_equal(ours[key], theirs[key])
     assert not (tmp_path / "run" / "parts").exists()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_trajectory_in_zarr_goes_on_and_ends_the_same(simulate, monkeypatch, tmp_path, capfd, dtype):
+    xr = pytest.importorskip("xarray")
+    text = MINIMAL + QUIET + f'trajectory = "zarr"\ndtype = "{dtype}"\n'
+    assert simulate(text, out="whole").code == 0 and simulate(MINIMAL + QUIET, out="npz").code == 0
+    interrupted_after(3, monkeypatch, tmp_path, text)
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"config.json", "parts", "trajectory.zarr"}
+    assert len(open_trajectory(tmp_path / "run").times) == 3
+    other = simulate(text.replace("beta = 4.0", "beta = 4.5"))
+    assert other.code == 2 and "unfinished run of another configuration" in other.err
+    assert simulate(text.replace('"zarr"', '"npz"')).code == 2
+    assert simulate(text, "--resume").code == 0
+    found, whole = summary(tmp_path), summary(tmp_path, "whole")
+    same = ("steps", "energy_final", "max_norm_error", "energy_monotone", "clusters")
+    assert found["restarts"] == 1 and [found[name] for name in same] == [whole[name] for name in same]
+    assert found["max_norm_error"] <= 4e-16  # of the flow, not of the numbers in the store
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"config.json", "final.npz", "summary.json", "trajectory.zarr"}
+    ours, theirs = (
+        {p.relative_to(tmp_path / out): p.read_bytes() for p in (tmp_path / out / "trajectory.zarr").rglob("*") if p.is_file()}
+        for out in ("run", "whole")
+    )
+    assert ours == theirs
+    with np.load(tmp_path / "npz" / "trajectory.npz") as npz, xr.open_zarr(tmp_path / "run" / "trajectory.zarr") as opened:
+        np.testing.assert_array_equal(opened.points, npz["points"].astype(dtype))
+        np.testing.assert_array_equal(opened.energy.T, npz["energy"])
+        np.testing.assert_array_equal(read_clouds(tmp_path / "run" / "final.npz").points, npz["points"][-1])
+
+
+def test_states_are_saved_every_so_often(simulate, tmp_path):
+    assert simulate(MINIMAL.replace("saves = 5", "save_every = 0.3") + QUIET).code == 0
+    assert simulate(MINIMAL + QUIET, "--save-every", 0.3, out="option").code == 0
+    for out in ("run", "option"):
+        with np.load(tmp_path / out / "trajectory.npz") as saved:
+            np.testing.assert_allclose(saved["times"], [0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.0], rtol=1e-15)
+    assert json.loads((tmp_path / "option" / "config.json").read_text())["flow"] == {"horizon": 2.0, "save_every": 0.3}
+    layers = MINIMAL.replace("saves = 5", 'save_every = 0.5\nlayers = "post"\nstep = 0.2') + QUIET
+    assert simulate(layers + 'trajectory = "zarr"\n', out="layers").code == 0
+    np.testing.assert_allclose(open_trajectory(tmp_path / "layers").times, [0, 0.4, 1.0, 1.6, 2.0])
 
 
 def test_resume_and_force(simulate, monkeypatch, tmp_path):
@@ -364,6 +405,8 @@ def test_the_limit_of_steps_is_no_success(simulate, tmp_path):
     (("horizon = 2.0\n", ""), r"flow\.horizon is missing"),
     (('"uniform"', '"normal"'), r"measure\.kind = 'normal' is not on the sphere"),
     (('"uniform"', '"orthonormal"'), r"no n = 16 orthonormal tokens in dimension d = 3"),
+    (("saves = 5", "saves = 5\nsave_every = 0.1"), r"flow\.save_every = 0\.1 and flow\.saves = 5 exclude each other"),
+    (("saves = 5", "save_every = 1e-9"), r"flow\.save_every = 1e-09 saves 2e\+09 states; 10000000 are the most"),
     (("saves = 5", "kappa = 1.0"), r"flow\.kappa \(noise\) needs flow\.step"),
     (('"softmax"\nbeta = 4.0', '"unnormalised"\nbeta = 800.0'), r"overflow at beta = 800; take the time unit TimeUnit\.PEAK"),
     (('"softmax"\nbeta = 4.0', '"unnormalised"\ntime = "pek"'), r"field\.time = 'pek': did you mean 'peak'"),

@@ -15,9 +15,9 @@ def run(**more):
 
 
 def test_what_was_kept_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setattr("measureformer.experiments.parts._SECONDS", 0.0)
+    monkeypatch.setattr("measureformer.experiments.unfinished.SECONDS", -1.0)
     parts = Parts(tmp_path / "parts", "me")
-    assert not parts.exist and parts.load() is None
+    assert not parts.run.exists and parts.load() is None
     whole = run(keep=parts.keep)
     manifest = json.loads((tmp_path / "parts" / "manifest.json").read_text())
     assert manifest["parts"] == [f"part-{k:05d}.npz" for k in range(7)] and manifest["time"] == 1.0
@@ -28,12 +28,12 @@ def test_what_was_kept_comes_back(tmp_path, monkeypatch):
     assert found.memory.keys() == parts.latest.memory.keys()
     for name, value in parts.latest.memory.items():
         np.testing.assert_array_equal(found.memory[name], value)
-    parts.remove()
+    parts.run.remove()
     assert not (tmp_path / "parts").exists()
 
 
 def test_few_parts_when_saves_are_quick(tmp_path, monkeypatch):
-    monkeypatch.setattr("measureformer.experiments.parts._SECONDS", 60.0)
+    monkeypatch.setattr("measureformer.experiments.unfinished.SECONDS", 60.0)
     parts = Parts(tmp_path / "parts", "me")
     run(keep=parts.keep)
     parts.flush()

@@ -34,7 +34,7 @@ def test_resumed_is_undisturbed(field, measures, how):
     probes = np.ones((2, measures[0].dimension)) / np.sqrt(measures[0].dimension)
 
     def run(**more):
-        return flow(field, measures, 2.0, saveat=8, probes=probes, **how, **more)
+        return flow(field, measures, 2.0, saveat=8, probes=probes, quantities={"first": lambda x, w: x[0, 0]}, **how, **more)
 
     whole = run(keep=lambda c: kept.append(Checkpoint(list(c.moments), c.memory)))
     assert len(kept) == len(whole.times) and whole.happenings
@@ -48,6 +48,7 @@ def test_resumed_is_undisturbed(field, measures, how):
             np.testing.assert_array_equal(ours, theirs)
         for name, values in whole.integrals.items():
             np.testing.assert_array_equal(again.integrals[name], values)
+        np.testing.assert_array_equal(again.quantities["first"], whole.quantities["first"])
 
 
 def test_a_checkpoint_of_another_flow_is_refused():
@@ -55,6 +56,8 @@ def test_a_checkpoint_of_another_flow_is_refused():
     flow(ParticleField(Softmax(4.0)), cloud(8), 1.0, keep=kept.append)
     with pytest.raises(InputError, match="checkpoint of another flow"):
         flow(ParticleField(Softmax(4.0)), cloud(9), 1.0, resume=kept[0])
+    with pytest.raises(InputError, match="checkpoint of another flow"):
+        flow(ParticleField(Softmax(4.0)), cloud(8), 1.0, resume=kept[0], quantities={"first": lambda x, w: x[0, 0]})
     with pytest.raises(InputError, match="dense"):
         flow(ParticleField(Softmax(4.0)), cloud(8), 1.0, resume=kept[0], dense=True)
 

@@ -12,8 +12,14 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from .app import app
+        from .console import USAGE_ERROR, show_usage_error
 
-        app(prog_name="measureformer")
+        try:
+            code = app(prog_name="measureformer", standalone_mode=False)
+        except USAGE_ERROR as error:
+            code = show_usage_error(error)
+        if code != INTERRUPTED:
+            sys.exit(code)
     except KeyboardInterrupt:
         pass
     except SystemExit as end:

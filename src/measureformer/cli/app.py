@@ -8,9 +8,7 @@ import typer
 
 from .console import NOT_CERTIFIED, exit_codes, show_json
 
-app = typer.Typer(
-    help="Transformers as flows of probability measures.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-)
+app = typer.Typer(help="Transformers as flows of probability measures.", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Strategy(StrEnum):
@@ -52,6 +50,19 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random cho
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
 Normalize = Annotated[bool, typer.Option("--normalize", help="Divide points by their norm instead of refusing them.")]
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a run of `interpolate` or `demo`.")]
+
+
+def _figures(incomplete: str) -> list[tuple[str, str]]:
+    """Names that begin so, for the completion of the shell."""
+    from ..experiments.literature import FIGURES
+
+    return [(name, shows) for name, (_, shows, _) in FIGURES.items() if name.startswith(incomplete)]
+
+
+def _laws(incomplete: str) -> list[tuple[str, str]]:
+    from ..fields import LAWS
+
+    return [(name, law.about.formula) for name, law in LAWS.items() if name.startswith(incomplete)]
 
 
 @app.callback(invoke_without_command=True)
@@ -168,6 +179,10 @@ def simulate(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to run: tables measure, field, flow, output.")],
     out: Out,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of measure.seed; of the noise too.")] = None,
+    save_every: Annotated[
+        float | None,
+        typer.Option("--save-every", metavar="DT", help="A state after every DT in time; in place of flow.saves and flow.save_every."),
+    ] = None,
     animation: Annotated[Animation | None, typer.Option("--animation", help="In place of output.animation; mp4 needs ffmpeg.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with the unfinished run in DIR; never start one.")] = False,
     devices: Annotated[int | None, typer.Option("--devices", min=1, metavar="N", help="Spread the tokens over N devices.")] = None,
@@ -193,7 +208,9 @@ def simulate(
         from .simulate import run_simulate
 
         film, spread = None if animation is None else animation.value, Devices(devices, coordinator, process_id, num_processes, wait)
-        result = run_simulate(config, out, seed=seed, animation=film, resume=resume, force=force, as_json=as_json, devices=spread)
+        result = run_simulate(
+            config, out, seed=seed, save_every=save_every, animation=film, resume=resume, force=force, as_json=as_json, devices=spread
+        )
     _finish(result, as_json and not process_id)
 
 
@@ -294,23 +311,48 @@ def analyze(
 
 
 @app.command()
-def laws(as_json: Json = False) -> None:
-    """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
+def doctor(as_json: Json = False) -> None:
+    """Is all here that measureformer needs, and does it compute right? Versions, devices, float64, optional extras, memory.
 
-    Example: measureformer laws --json
+    Exit code 3 if something is wrong.
+
+    Example: measureformer doctor
     """
     with exit_codes():
-        from .laws import law_rows, show_laws
+        from .doctor import run_doctor
 
-        if as_json:
-            show_json(law_rows())
-        else:
+        result = run_doctor(as_json=as_json)
+    _finish(result, as_json)
+
+
+@app.command()
+def laws(
+    law: Annotated[
+        str | None, typer.Argument(metavar="LAW", help="One of them, with its parameters.", show_default=False, autocompletion=_laws)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The attention laws: formula, gradient structure, Gaussian measures, mean-field limit.
+
+    Example: measureformer laws softmax
+    """
+    with exit_codes():
+        from .laws import law_rows, show_law, show_laws
+
+        rows = law_rows(law)
+        if not as_json and law is None:
             show_laws()
+        elif not as_json:
+            show_law(rows[0])
+    if as_json:
+        show_json(rows)
 
 
 @app.command()
 def reproduce(
-    figure: Annotated[str | None, typer.Argument(metavar="FIGURE", help="Which; --list shows all.", show_default=False)] = None,
+    figure: Annotated[
+        str | None, typer.Argument(metavar="FIGURE", help="Which; --list shows all.", show_default=False, autocompletion=_figures)
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Directory of the figure; created.")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the figures and stop.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The authors' sizes (up to hours); by default reduced ones (a minute).")] = False,

@@ -20,6 +20,7 @@ from ..geometry import Euclidean, Rescaled, Sphere
 from ..measures import Empirical, read_clouds
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_SAVES = 10**7
 _MATRICES = ("Q", "K", "V", "W", "U", "b")
 
 
@@ -66,7 +67,8 @@ class FlowTable(Table):
     """[flow]: how long, how precisely, with which noise; or the layers of a network, ``step`` long."""
 
     horizon: float = Field(gt=0)
-    saves: int = Field(default=50, ge=1)
+    saves: int = Field(default=50, ge=1, le=MOST_SAVES)
+    save_every: float | None = Field(default=None, gt=0)
     rtol: float | None = Field(default=None, gt=0)
     atol: float | None = Field(default=None, gt=0)
     step: float | None = Field(default=None, gt=0)
@@ -81,11 +83,30 @@ class FlowTable(Table):
     switch: float = Field(default=1.0, ge=0)
     largest_step: float = Field(default=1.0, gt=0)
 
+    def saved(self, origin: str) -> int | np.ndarray:
+        """The number of equal intervals between saved states; with ``save_every`` the times 0, dt, 2 dt, ... and the horizon.
+
+        Raises:
+            InputError: both keys are given, or there would be too many states.
+        """
+        if self.save_every is None:
+            return self.saves
+        if "saves" in self.model_fields_set:
+            raise InputError(
+                f"{origin}: flow.save_every = {self.save_every:g} and flow.saves = {self.saves} exclude each other; give one of them"
+            )
+        count = self.horizon / self.save_every
+        if count > MOST_SAVES:
+            raise InputError(f"{origin}: flow.save_every = {self.save_every:g} saves {count:.3g} states; {MOST_SAVES} are the most")
+        times = self.save_every * np.arange(int(count * (1 + 1e-12)) + 1)
+        return np.append(times[times < self.horizon * (1 - 1e-12)], self.horizon)
+
 
 class OutputTable(Table):
     """[output]: what is written beside the summary and the final tokens."""
 
-    trajectory: Literal["npz", "parquet", "none"] = "npz"
+    trajectory: Literal["npz", "parquet", "zarr", "none"] = "npz"
+    dtype: Literal["float64", "float32"] = "float64"
     figures: bool = True
     animation: bool | Literal["html", "gif", "mp4", "none"] = "html"
     angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
@@ -112,7 +133,8 @@ def read_config(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the file cannot be read: {' '.join(str(error).split())}") from None
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path}: the file cannot be read ({why}); give a configuration in TOML") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not TOML: {error}") from None
 
@@ -136,8 +158,8 @@ def simulation_of(tables: dict[str, Any], origin: str, *, seed: int | None = Non
     probes = _probes(config, next(iter(measures.values())).dimension, origin, folder)
     field = _field(config.field, origin, folder)
     return config, Simulation(
-        measures, field, config.flow.horizon, config.flow.saves, _options(config, origin), config.output.angle, config.flow.audit, probes,
-        _scheme(config, origin), config.flow.largest_step,
+        measures, field, config.flow.horizon, config.flow.saved(origin), _options(config, origin), config.output.angle, config.flow.audit,
+        probes, _scheme(config, origin), config.flow.largest_step,
     )  # fmt: skip
 
 
@@ -156,6 +178,8 @@ def validated(model: type[Model], tables: dict[str, Any], origin: str) -> Model:
             message = f"there is no key {key}; {nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
         elif first["type"] == "missing":
             message = f"{key} is missing; every configuration of this command needs it"
+        elif first["type"] in ("model_type", "dict_type", "model_attributes_type"):
+            message = f"{key} = {first['input']!r} must be a table, as in [{key}]"
         else:
             message = f"{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
         more = f" (and {len(others)} more)" if others else ""

@@ -1,12 +1,15 @@
 """What all commands share: messages and progress on stderr, results on stdout, exit codes."""
 
+import errno
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -16,6 +19,7 @@ from ..errors import InputError
 from . import INTERRUPTED
 
 BAD_INPUT, NOT_CERTIFIED = 2, 3
+USAGE_ERROR: Any = typer.BadParameter.__base__  # of click, or of the copy of it that newer versions of typer bring along
 _LOSES = ("_xla_gc_callback", "__del__")  # functions in which an exception is printed and forgotten
 
 
@@ -53,13 +57,28 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(BAD_INPUT) from None
     except OSError as error:  # a folder that is none, no permission, no space left
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"error: {where}{error.strerror or error}; check that what --out or --output names can be written", err=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room and give the same command again" if full else "check that what --out or --output names can be written"
+        typer.echo(f"error: {where}{error.strerror or error}; {remedy}", err=True)
         raise typer.Exit(BAD_INPUT) from None
     except KeyboardInterrupt:
         typer.echo("interrupted: what was not finished is not certified", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def show_usage_error(error: Any) -> int:
+    """What is wrong with the options, in one line like any other message; the help if there are none. Returns the exit code."""
+    path = error.ctx.command_path if error.ctx else "measureformer"
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.ctx.get_help(), err=True)
+    else:
+        option, wrong = re.fullmatch(r"(?:Invalid value for '?([^':]+)'?: )?(?:Value error, )?(.*)", message).groups()  # type: ignore[union-attr]
+        message = f"{option}: {wrong[:1].lower()}{wrong[1:]}" if option else f"{wrong[:1].lower()}{wrong[1:]}"
+        typer.echo(f"error: {message}; {path} --help shows what there is", err=True)
+    return BAD_INPUT
 
 
 @contextmanager

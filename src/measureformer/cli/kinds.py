@@ -58,9 +58,9 @@ def _simulate_variables(tables: Tables) -> dict[str, Variable]:
     config = validated(Config, tables, "")
     flow = config.flow
     if flow.layers is not None and flow.step is not None:
-        times = flow.step * kept_layers(flow.horizon, flow.step, flow.saves)
+        times = flow.step * kept_layers(flow.horizon, flow.step, flow.saved(""))
     else:
-        times = times_of(flow.saves, flow.horizon)
+        times = times_of(flow.saved(""), flow.horizon)
     time = {"time": tuple(times.tolist())}
     forms = dict.fromkeys(("energy_initial", "energy_final", "drift", "end"), "number") | dict.fromkeys(("clusters", "steps"), "integer")
     forms |= {"rejected": "integer", "energy_monotone": "truth", "passed": "truth", "stop": "text", "kernel": "text"}

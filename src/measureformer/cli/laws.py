@@ -5,12 +5,29 @@ import dataclasses
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import InputError
 from ..fields import LAWS
+from ..fields.laws import nearest
 
 
-def law_rows() -> list[dict]:
-    """A row for each law: what it says about itself, and the parameters that a configuration may give."""
-    return [{**dataclasses.asdict(law.about), "parameters": [f.name for f in dataclasses.fields(law)]} for law in LAWS.values()]
+def law_rows(name: str | None = None) -> list[dict]:
+    """A row for each law, or for one: what it says about itself, and the parameters that a configuration may give.
+
+    Raises:
+        InputError: there is no such law.
+    """
+    if name is not None and name not in LAWS:
+        raise InputError(f"there is no law {name!r}; {nearest(name, LAWS)}")
+    shown = LAWS.values() if name is None else [LAWS[name]]
+    return [{**dataclasses.asdict(law.about), "parameters": [f.name for f in dataclasses.fields(law)]} for law in shown]
+
+
+def show_law(row: dict) -> None:
+    """A row, a line for each column."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for key, value in row.items():
+        table.add_row(key, (", ".join(value) if isinstance(value, list) else str(value)).replace("[", "\\["))
+    Console().print(table, highlight=False)
 
 
 def show_laws() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from rich.console import Console
 
 from .._files import write_whole
 from ..errors import InputError
-from ..experiments import Parts, Simulation, simulate
+from ..experiments import Parts, Simulation, TrajectoryStore, simulate
 from ..experiments.simulate import reached
+from ..experiments.trajectory_store import STORE
 from ..flows import Checkpoint, Trajectory
-from ..flows.processes import agree, from_first, is_first, together
+from ..flows.processes import agree, from_first, is_first, is_one_of_several, together
 from ..interpolation.interpolate import SIMULATION_FILE, UNFINISHED_FILE, check_free, claim, versions
 from ..measures import Clouds, write_clouds
 from .config import Config, OutputTable, read_config, simulation_of
@@ -32,6 +34,7 @@ def run_simulate(
     out: Path,
     *,
     seed: int | None,
+    save_every: float | None,
     animation: str | None,
     resume: bool,
     force: bool,
@@ -45,10 +48,11 @@ def run_simulate(
     with stages() as stage:
         mesh = devices.mesh()
         stage("reading the configuration")
-        tables, config, simulation = together(lambda: _read(path, seed, animation, mesh))
-        parts = Parts(out / Path(UNFINISHED_FILE).parent, _identity(tables, config, simulation))
-        agree(parts.identity, "configurations")
-        begun = from_first(lambda: _begun(parts, out, resume=resume, force=force))
+        tables, config, simulation = together(lambda: _read(path, seed, save_every, animation, mesh))
+        identity = _identity(tables, config, simulation)
+        agree(identity, "configurations")
+        states = _states(out, identity, config, simulation)
+        begun = from_first(lambda: _begun(states, out, resume=resume, force=force))
         shown = {**tables, "measure": {**tables.get("measure", {}), "seed": config.measure.seed}}
 
         def start() -> None:
@@ -56,58 +60,87 @@ def run_simulate(
             write_whole(out / "config.json", (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode())
 
         def keep(checkpoint: Checkpoint) -> None:
-            if not parts.names:
+            if not states.begun:
                 start()
-            parts.keep(checkpoint)
+            states.keep(checkpoint)
 
         total = 100
         stage("running", 0, total)
         try:
             result, summary = simulate(
                 simulation, lambda t: stage("running", int(total * t / simulation.horizon), total), keep=keep if is_first() else None,
-                resume=begun,
+                resume=begun, into=states if isinstance(states, TrajectoryStore) else None,
             )  # fmt: skip
         except BaseException as error:
-            parts.flush()
-            if isinstance(error, KeyboardInterrupt) and parts.latest is not None:
-                time = parts.latest.moments[-1].time
-                typer.echo(f"what was computed up to t = {time:.6g} is in {parts.folder}; the same command goes on from there", err=True)
+            if states.begun:
+                states.flush()
+            if isinstance(error, KeyboardInterrupt) and states.begun:
+                time = states.moments[-1].time
+                typer.echo(f"what was computed up to t = {time:.6g} is in {out}; the same command goes on from there", err=True)
             if isinstance(error, InputError) and simulation.scheme is not None:
                 raise InputError(f"{path}: flow.step is eta: {error}") from None
             raise
         if not is_first():
             return {"passed": reached(result)}
-        parts.flush()
-        if not parts.names:  # layers are too quick to be kept
+        if not states.begun:  # layers are too quick to be kept
             start()
-        summary |= {"wall_s": parts.seconds, "restarts": parts.restarts, "seed": config.measure.seed, "versions": versions()}
-        summary["devices"] = 1 if mesh is None else mesh.size
+            if isinstance(states, TrajectoryStore):
+                states.take(result)
         stage("writing")
+        states.flush()
+        summary |= {"wall_s": states.run.seconds, "restarts": states.run.restarts, "seed": config.measure.seed, "versions": versions()}
+        summary["devices"] = 1 if mesh is None else mesh.size
         write_clouds(out / "final.npz", Clouds.from_measures(dict(zip(simulation.measures, result.measures, strict=True))))
-        _write_trajectory(out, result, simulation, config.output)
+        if isinstance(states, TrajectoryStore):
+            states.finish()
+        else:
+            _write_trajectory(out, result, simulation, config.output)
         stage("drawing")
         _draw(out, result, simulation, config.output)
         write_whole(out / SIMULATION_FILE, (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-        parts.remove()
+        states.run.remove()
     if not as_json:
         _show(summary, out)
     return {**summary, "out": str(out), "passed": reached(result)}
 
 
-def _read(path: Path, seed: int | None, animation: str | None, mesh: Any) -> tuple[dict[str, Any], Config, Simulation]:
+def _read(
+    path: Path, seed: int | None, save_every: float | None, animation: str | None, mesh: Any
+) -> tuple[dict[str, Any], Config, Simulation]:
     """The tables, what they say, and the simulation on the mesh.
 
     Raises:
-        InputError: about one key; layers on a mesh.
+        InputError: about one key; layers on a mesh; a trajectory that several processes would write.
     """
-    tables = read_config(path)
+    tables = _saving(read_config(path), save_every)
     config, simulation = simulation_of(tables, str(path), seed=seed)
     config.output = _choose_animation(config.output, animation)
     if mesh is not None:
         if simulation.scheme is not None:
             raise InputError(f"{path}: flow.layers are run on one device; leave --devices and --coordinator out")
+        if is_one_of_several() and config.output.trajectory == "zarr":
+            raise InputError(
+                f'{path}: output.trajectory = "zarr" is written by one process; take "npz", or run in one process with --devices'
+            )
         simulation.options["mesh"] = mesh
     return tables, config, simulation
+
+
+def _saving(tables: dict[str, Any], every: float | None) -> dict[str, Any]:
+    """The configuration with the option in place of its keys."""
+    if every is None:
+        return tables
+    flow = {key: value for key, value in dict(tables.get("flow", {})).items() if key != "saves"}
+    return {**tables, "flow": {**flow, "save_every": every}}
+
+
+def _states(out: Path, identity: Any, config: Config, simulation: Simulation) -> Parts | TrajectoryStore:
+    """Where saved states go while it runs: into the trajectory itself if that is a Zarr store, otherwise into parts."""
+    if config.output.trajectory != "zarr":
+        return Parts(out / Path(UNFINISHED_FILE).parent, identity)
+    return TrajectoryStore(
+        out, simulation.measures, len(simulation.times), identity=identity, probes=simulation.probes, dtype=config.output.dtype
+    )
 
 
 def _choose_animation(output: OutputTable, option: str | None) -> OutputTable:
@@ -140,7 +173,7 @@ def _identity(tables: dict[str, Any], config: Config, simulation: Simulation) ->
     return digest.hexdigest()
 
 
-def _begun(parts: Parts, out: Path, *, resume: bool, force: bool) -> Checkpoint | None:
+def _begun(states: Parts | TrajectoryStore, out: Path, *, resume: bool, force: bool) -> Checkpoint | None:
     """What an unfinished run in the directory left, if this one goes on with it.
 
     Raises:
@@ -148,9 +181,9 @@ def _begun(parts: Parts, out: Path, *, resume: bool, force: bool) -> Checkpoint 
     """
     if resume and force:
         raise InputError("--resume goes on with the run in --out, --force replaces it; give one of the two")
-    unfinished = parts.exist and not (out / SIMULATION_FILE).exists()
+    unfinished = states.run.exists and not (out / SIMULATION_FILE).exists()
     if unfinished and not force:
-        return parts.load()
+        return states.load()
     check_free(out, force=force)
     if resume:
         raise InputError(f"{out} holds no unfinished run to go on with; leave --resume out to start one")
@@ -169,16 +202,17 @@ def _clear(out: Path) -> None:
     """No file of another simulation stays."""
     for name in (*FILES, *(f"figures/{figure}" for figure in FIGURES)):
         (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / STORE, ignore_errors=True)
 
 
 def _write_trajectory(out: Path, result: Trajectory, simulation: Simulation, output: OutputTable) -> None:
     """Times (T,), and the tokens of all measures side by side as in ``final.npz``: (T, n, d). Probes of each measure follow, if any."""
     if output.trajectory == "none":
         return
-    points = np.concatenate(result.points, axis=1).astype(np.float64)
+    points = np.concatenate(result.points, axis=1).astype(output.dtype)
     labels = np.concatenate([np.full(mu.size, label) for label, mu in simulation.measures.items()])
     weights = np.concatenate([np.asarray(mu.weights, np.float64) for mu in simulation.measures.values()])
-    probes = np.concatenate(result.probes, axis=1).astype(np.float64)
+    probes = np.concatenate(result.probes, axis=1).astype(output.dtype)
     owners = np.concatenate([np.full(p.shape[1], label, labels.dtype) for label, p in zip(simulation.measures, result.probes, strict=True)])
     if output.trajectory == "npz":
         import io
@@ -186,7 +220,7 @@ def _write_trajectory(out: Path, result: Trajectory, simulation: Simulation, out
         buffer = io.BytesIO()
         energy = result.quantities["energy"]
         passive = {"probes": probes, "probe_measure": owners} if probes.shape[1] else {}
-        np.savez_compressed(buffer, times=result.times, points=points, measure=labels, weights=weights, energy=energy, **passive)
+        np.savez_compressed(buffer, times=result.times, points=points, measure=labels, weights=weights, energy=energy, **passive)  # type: ignore[arg-type]
         write_whole(out / "trajectory.npz", buffer.getvalue())
         return
     import pyarrow as pa

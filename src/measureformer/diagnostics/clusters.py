@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._brief import brief
 from .._types import Array
 from ..errors import InputError
 from ..geometry import norm
@@ -29,6 +30,7 @@ class Clusters:
     labels: np.ndarray
     masses: np.ndarray
     centers: np.ndarray
+    __repr__ = brief
 
     @property
     def count(self) -> int:

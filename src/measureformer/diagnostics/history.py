@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._brief import brief
 from ..flows import flow
 from ..measures import Empirical
 from ..schedule import Schedule
@@ -31,6 +32,7 @@ class History:
     curve_times: np.ndarray
     curve: np.ndarray
     atoms: int = 500
+    __repr__ = brief
 
 
 def record(schedule: Schedule, sources: list[Empirical], targets: list[Empirical], *, samples: int = 60, atoms: int = 500) -> History:

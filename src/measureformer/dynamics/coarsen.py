@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from ..diagnostics.clusters import components
 from ..errors import InputError
 from ..geometry import norm, normalize
@@ -69,6 +70,7 @@ class Coarsening:
     labels: np.ndarray
     reached: float
     complete: bool
+    __repr__ = brief
 
 
 def coarsen(
@@ -138,7 +140,9 @@ def coarsen(
             fused = run.advance(solver)
     complete = len(run.w) == 1 or bool(run.time >= horizon)
     columns = [np.array(column) for column in zip(*run.records, strict=True)]
-    return Coarsening(columns[0], columns[1], columns[2], columns[3], run.merges, Empirical(run.x, run.w), run.atom, float(run.time), complete)
+    return Coarsening(
+        columns[0], columns[1], columns[2], columns[3], run.merges, Empirical(run.x, run.w), run.atom, float(run.time), complete
+    )
 
 
 class _Run:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .._brief import brief
 from .._types import Array, Numbers
 from ..errors import InputError
 from .circle import circle_field
@@ -28,6 +29,7 @@ class CircleFlow:
     theta: np.ndarray
     density: np.ndarray
     weights: np.ndarray
+    __repr__ = brief
 
 
 def circle_particles(

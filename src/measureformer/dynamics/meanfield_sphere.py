@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .._brief import brief
 from .._types import Array, Numbers
 from ..errors import InputError
 from ..geometry import normalize, tangent
@@ -21,6 +22,7 @@ class SphereFlow:
     times: np.ndarray
     points: np.ndarray
     weights: np.ndarray
+    __repr__ = brief
 
     def modes(self, degree: int) -> Float[np.ndarray, "T L"]:
         """The integrals of the harmonics up to a degree, in the order of ``real_harmonics``."""

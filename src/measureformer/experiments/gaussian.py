@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from ..fields import Linear
 from ..gaussian import (
     Fate,
@@ -56,6 +57,7 @@ class GaussianResult:
     flow: GaussianFlow
     clouds: MeanFieldCheck | None
     summary: dict[str, Any]
+    __repr__ = brief
 
 
 def run_gaussian(run: GaussianRun, progress: Callable[[str, int, int], None] = lambda what, done, total: None) -> GaussianResult:

@@ -1,26 +1,18 @@
-"""A run that writes as it goes: parts of its trajectory, and a manifest that names those that are whole."""
+"""A run that writes as it goes: parts of its trajectory, each a file."""
 
-import io
-import json
-import shutil
-import time
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from .._files import write_whole
-from ..errors import InputError
-from ..flows import Checkpoint, Moment
-
-MANIFEST = "manifest.json"
-_SECONDS = 2.0  # between two parts
+from ..flows import Checkpoint, Moment, Moments
+from .unfinished import UNREADABLE, Unfinished
 
 
 class Parts:
     """``folder/part-00000.npz``, ...: saved states, and after the last one of each part what the integrator knows there.
 
-    A part is written every two seconds, and when ``flush`` is called; then the manifest. What the manifest names is whole at any time.
+    A part is written every two seconds, and when ``flush`` is called; then the manifest, which names the parts that are whole.
 
     Args:
         folder: where; created when the first part is written.
@@ -28,21 +20,20 @@ class Parts:
     """
 
     def __init__(self, folder: Path, identity: str):
-        self.folder, self.identity = folder, identity
+        self.run = Unfinished(folder, identity)
         self.names: list[str] = []
-        self.written, self.spent, self.restarts = 0, 0.0, 0
+        self.written = self.kept = 0
         self.latest: Checkpoint | None = None
-        self._started = self._last = time.perf_counter()
 
     @property
-    def exist(self) -> bool:
-        """Whether the folder holds parts, of this run or another."""
-        return (self.folder / MANIFEST).exists()
+    def begun(self) -> bool:
+        """Whether anything is on disk."""
+        return bool(self.names)
 
     @property
-    def seconds(self) -> float:
-        """Time spent on the run, the earlier attempts included."""
-        return self.spent + time.perf_counter() - self._started
+    def moments(self) -> Sequence[Moment] | Moments:
+        """What was kept."""
+        return self.latest.moments if self.latest else []
 
     def load(self) -> Checkpoint | None:
         """What an interrupted run left; None if there is nothing.
@@ -50,53 +41,56 @@ class Parts:
         Raises:
             InputError: it is of another run, or damaged.
         """
-        if not self.exist:
+        if not self.run.exists:
             return None
+        manifest, moments, memory = self.run.read(), [], {}
         try:
-            manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-            mine, moments, memory = manifest["identity"] == self.identity, [], {}
-            for name in manifest["parts"] if mine else []:
-                with np.load(io.BytesIO((self.folder / name).read_bytes()), allow_pickle=False) as part:
-                    sums = {key.removeprefix("integral."): part[key] for key in part.files if key.startswith("integral.")}
-                    states = zip(part["times"], part["points"], strict=True)
-                    moments += [Moment(float(t), x, {key: value[k] for key, value in sums.items()}) for k, (t, x) in enumerate(states)]
-                    memory = {key.removeprefix("memory."): part[key] for key in part.files if key.startswith("memory.")}
-            self.names, self.spent, self.restarts = list(manifest["parts"]), float(manifest["wall_s"]), int(manifest["restarts"]) + 1
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self.folder} cannot be read ({error}); give --force to start again") from None
-        if not mine:
-            where = self.folder.parent
-            raise InputError(f"{where} holds an unfinished run of another configuration; give another --out, or --force to replace it")
-        self.written = len(moments)
+            for name in manifest["parts"]:
+                more, memory = taken_apart(self.run.arrays(name))
+                moments += more
+            self.names = list(manifest["parts"])
+        except UNREADABLE as error:
+            raise self.run.damaged(error) from None
+        self.written = self.kept = len(moments)
         self.latest = Checkpoint(moments, memory)
         return self.latest
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """The next saved state: a ``keep`` for ``flow``."""
-        self.latest = checkpoint
-        if not self.names or time.perf_counter() - self._last > _SECONDS:
+        self.latest, self.kept = checkpoint, len(checkpoint.moments)
+        if not self.names or self.run.due:
             self.flush()
 
     def flush(self) -> None:
         """Write what was kept and is not yet on disk."""
-        if self.latest is None or self.written == len(self.latest.moments):
+        if self.latest is None or self.written == self.kept:
             return
-        new = list(self.latest.moments[self.written :])
-        content = {
-            "times": np.array([moment.time for moment in new]),
-            "points": np.stack([moment.points for moment in new]),
-            **{f"integral.{name}": np.stack([moment.integrals[name] for moment in new]) for name in new[0].integrals},
-            **{f"memory.{name}": value for name, value in self.latest.memory.items()},
-        }
-        buffer = io.BytesIO()
-        np.savez(buffer, **content)  # type: ignore[arg-type]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        # Ctrl-C may have come between a state and what the integrator knows there: then the state is left out
+        new = [self.latest.moments[k] for k in range(self.written, self.kept)]
         name = f"part-{len(self.names):05d}.npz"
-        write_whole(self.folder / name, buffer.getvalue())
-        manifest = {"format": 1, "identity": self.identity, "parts": [*self.names, name], "time": new[-1].time, "wall_s": self.seconds}
-        write_whole(self.folder / MANIFEST, (json.dumps({**manifest, "restarts": self.restarts}, indent=2) + "\n").encode())
-        self.names, self.written, self._last = [*self.names, name], len(self.latest.moments), time.perf_counter()
+        self.run.write(name, put_together(new, self.latest.memory), {"parts": [*self.names, name], "time": new[-1].time})
+        self.names, self.written = [*self.names, name], self.kept
 
-    def remove(self) -> None:
-        """Remove the folder: the run is finished, or replaced."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+def put_together(moments: Sequence[Moment], memory: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Saved states, and what the integrator knows at the last one, as the arrays of a file."""
+    return {
+        "times": np.array([moment.time for moment in moments]),
+        "points": np.stack([moment.points for moment in moments]),
+        **{f"integral.{name}": np.stack([moment.integrals[name] for moment in moments]) for name in moments[0].integrals},
+        **{f"quantity.{name}": np.stack([moment.quantities[name] for moment in moments]) for name in moments[0].quantities},
+        **{f"memory.{name}": value for name, value in memory.items()},
+    }
+
+
+def taken_apart(part: dict[str, np.ndarray]) -> tuple[list[Moment], dict[str, np.ndarray]]:
+    """The inverse of ``put_together``; raises KeyError or ValueError if something is missing."""
+
+    def group(kind: str) -> dict[str, np.ndarray]:
+        return {key.removeprefix(f"{kind}."): value for key, value in part.items() if key.startswith(f"{kind}.")}
+
+    integrals, quantities, moments = group("integral"), group("quantity"), []
+    for k, (time, points) in enumerate(zip(part["times"], part["points"], strict=True)):
+        sums, seen = ({name: values[k] for name, values in named.items()} for named in (integrals, quantities))
+        moments.append(Moment(float(time), points, sums, seen))
+    return moments, group("memory")

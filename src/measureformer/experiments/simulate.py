@@ -9,15 +9,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._brief import brief
 from ..diagnostics import EnergyOf, clusters, energy_of, interaction_energy
 from ..errors import InputError
 from ..fields import Hardmax, ParticleField
 from ..fields.layers import MixLN, PeriLN, PreLN
-from ..flows import Checkpoint, Stop, Trajectory, flow
+from ..flows import Checkpoint, Moments, Stop, Trajectory, flow
+from ..flows.evolve import times_of
 from ..geometry import Sphere, normalize
 from ..measures import Empirical
 from ..measures.clouds import Label
-from .depth import through_layers
+from .depth import kept_layers, through_layers
 
 # Two tokens of a cluster have a cosine of at least 0.999, as in the phase diagrams of arXiv:2312.10794.
 CLUSTER_ANGLE = float(np.arccos(0.999))
@@ -34,7 +36,7 @@ class Simulation:
         measures: the initial measures by label; they do not see each other.
         field: a law in a space.
         horizon: T, in the unit of time of the law.
-        saves: number of intervals between saved times.
+        saves: number of intervals between saved times; or these times.
         options: further keywords of ``evolve`` (rtol, atol, step, noise, events, kernel, max_steps).
         angle: tokens closer than that, in radians, belong to one cluster.
         audit: whether to integrate the dissipation too and compare with the energy (twice the work).
@@ -46,13 +48,21 @@ class Simulation:
     measures: dict[Label, Empirical]
     field: ParticleField
     horizon: float
-    saves: int = 50
+    saves: int | np.ndarray = 50
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     angle: float = CLUSTER_ANGLE
     audit: bool = False
     probes: np.ndarray | None = None
     scheme: Any = None
     largest_step: float = 1.0
+    __repr__ = brief
+
+    @property
+    def times(self) -> np.ndarray:
+        """The times at which states are saved, if it does not end early."""
+        if self.scheme is None:
+            return times_of(self.saves, self.horizon)
+        return float(self.scheme.eta) * kept_layers(self.horizon, float(self.scheme.eta), self.saves)
 
 
 def simulate(
@@ -61,13 +71,14 @@ def simulate(
     *,
     keep: Callable[[Checkpoint], None] | None = None,
     resume: Checkpoint | None = None,
+    into: Moments | None = None,
 ) -> tuple[Trajectory, dict]:
     """Run it.
 
     Args:
         simulation: what to run.
         progress: called with the time after every step.
-        keep, resume: as in ``evolve``.
+        keep, resume, into: as in ``evolve``; layers do not use them.
 
     Returns:
         The trajectory and a summary, ready for JSON: ``energy_initial``, ``energy_final`` (means over the measures if there are several),
@@ -78,7 +89,7 @@ def simulate(
     """
     start = time.perf_counter()
     structure = energy_of(simulation.field)
-    result = _run(simulation, structure, progress, keep, resume)
+    result = _run(simulation, structure, progress, {"keep": keep, "resume": resume, "into": into})
     energy = result.quantities["energy"]
     ends = result.measures
     places = [np.asarray(mu.points) if simulation.scheme is None else normalize(np.asarray(mu.points)) for mu in ends]
@@ -89,7 +100,7 @@ def simulate(
         "energy_final": _number(energy[:, -1].mean()),
         "energy_monotone": monotone,
         "clusters": int(sum(found)),
-        "max_norm_error": _norm_error(result) if _spherical(simulation) else None,
+        "max_norm_error": float(result.quantities["norm_error"].max()) if _spherical(simulation) else None,
         "steps": result.steps,
         "kernel": result.kernel.name,
         "wall_s": time.perf_counter() - start,
@@ -118,17 +129,19 @@ def simulate(
     return result, summary
 
 
-def _run(simulation: Simulation, structure: EnergyOf | None, progress: Any, keep: Any, resume: Any) -> Trajectory:
+def _run(simulation: Simulation, structure: EnergyOf | None, progress: Any, states: dict[str, Any]) -> Trajectory:
     energy, field, measures = _energy(simulation.field, structure), simulation.field, list(simulation.measures.values())
+    quantities = {"energy": energy, "norm_error": _norm_error}
     if simulation.scheme is not None:
+        quantities["energy"] = lambda x, w: energy(normalize(x), w)
         return through_layers(
             field.law, simulation.scheme, measures, simulation.horizon, simulation.saves, mask=field.mask,
-            largest_step=simulation.largest_step, energy=energy,
+            largest_step=simulation.largest_step, quantities=quantities,
         )  # fmt: skip
     rates = structure.watch()["rates"] if structure and simulation.audit and "noise" not in simulation.options else None
     return flow(
-        field, measures, simulation.horizon, saveat=simulation.saves, progress=progress, quantities={"energy": energy}, rates=rates,
-        probes=simulation.probes, keep=keep, resume=resume, **simulation.options,
+        field, measures, simulation.horizon, saveat=simulation.saves, progress=progress, quantities=quantities, rates=rates,
+        probes=simulation.probes, **states, **simulation.options,
     )  # fmt: skip
 
 
@@ -205,8 +218,9 @@ def _account(result: Trajectory, structure: EnergyOf | None, normalisation: str)
     return largest <= _ROUNDING, account if defect is None else {**account, "identity_defect": defect}
 
 
-def _norm_error(result: Trajectory) -> float:
-    return float(max(abs(np.linalg.norm(x, axis=-1) - 1).max() for x in result.points))
+def _norm_error(points: Any, _: Any) -> float:
+    """The largest | |x| - 1 |; of no interest in R^d."""
+    return float(abs(np.linalg.norm(points, axis=-1) - 1).max())
 
 
 def _spherical(simulation: Simulation) -> bool:

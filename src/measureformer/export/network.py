@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._brief import brief
 from .._files import write_tensors, write_whole
 from ..errors import InputError
 from ..fields import attention, perceptron
@@ -26,6 +27,7 @@ class AttentionLayer:
     B: np.ndarray | None = None
     phase: str = ""
     kind = "attention"
+    __repr__ = brief
 
     def parameters(self) -> dict[str, np.ndarray]:
         """The parameters that are present, by name."""
@@ -44,6 +46,7 @@ class ResidualBlock:
     b: np.ndarray | None = None
     phase: str = ""
     kind = "residual"
+    __repr__ = brief
 
     def parameters(self) -> dict[str, np.ndarray]:
         """The parameters that are present, by name."""
@@ -61,6 +64,9 @@ class Network:
     """Layers applied one after the other to the tokens of one measure."""
 
     layers: tuple[Layer, ...]
+
+    def __repr__(self) -> str:
+        return f"Network({len(self.layers)} layers, {self.attention_layers} of attention, width {self.width})"
 
     def __call__(self, points: np.ndarray, weights: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:
         """The tokens after the last layer, computed in ``dtype`` throughout (parameters, tokens, weights).

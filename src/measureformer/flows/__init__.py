@@ -9,6 +9,7 @@ from .boost import boost_log_growth as boost_log_growth
 from .boost import constant_field as constant_field
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import Moment as Moment
+from .checkpoint import Moments as Moments
 from .density import PushedDensity as PushedDensity
 from .density import log_density as log_density
 from .density import log_density_at as log_density_at
@@ -29,6 +30,7 @@ from .meanfield import meanfield_clock as meanfield_clock
 from .meanfield import meanfield_flow as meanfield_flow
 from .noise import Noise as Noise
 from .ode import integrate_ode as integrate_ode
+from .on_disk import OnDisk as OnDisk
 from .processes import join as join
 from .shear import is_shear as is_shear
 from .shear import shear as shear

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..measures import Empirical
 from ..schedule import Schedule
@@ -29,6 +30,7 @@ class Integration:
     steps: int
     drift: float
     failed_segment: int | None
+    __repr__ = brief
 
 
 def integrate(

@@ -1,10 +1,12 @@
 """Where a flow of a field has got to at a saved time: all that its future depends on, as arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from .._brief import brief
 from .trajectory import Happening
 
 
@@ -14,13 +16,26 @@ class Moment:
 
     Attributes:
         time: t.
-        points: tokens, probes, and what smaller measures are filled up with: shape (N, n, d).
+        points: tokens, probes, and what smaller measures are filled up with: an array (N, n, d), or what NumPy can make one of.
         integrals: the integrals of the rates from time 0, shape (N,) for each name.
+        quantities: what was observed, shape (N,) for each name.
     """
 
     time: float
-    points: np.ndarray
+    points: Any
     integrals: dict[str, np.ndarray]
+    quantities: dict[str, np.ndarray] = field(default_factory=dict)
+    __repr__ = brief
+
+
+@runtime_checkable
+class Moments(Protocol):
+    """Where a flow puts its saved states: a list, or something that keeps their points in a file and reads them when they are used."""
+
+    def append(self, moment: Moment, /) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, k: int, /) -> Moment: ...
+    def __iter__(self) -> Iterator[Moment]: ...
 
 
 @dataclass(frozen=True)
@@ -35,8 +50,9 @@ class Checkpoint:
         memory: arrays by name, ready to be stored.
     """
 
-    moments: Sequence[Moment]
+    moments: Sequence[Moment] | Moments
     memory: dict[str, np.ndarray]
+    __repr__ = brief
 
 
 def packed(happenings: Sequence[Happening]) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from .._types import OptionalArray
 from ..errors import InputError
 from ..geometry import Euclidean, Sphere
 from ..measures import Empirical
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Moments
 from .events import Converged, Escape, Jump
 from .noise import Noise
 from .task import Task
@@ -37,6 +37,7 @@ def evolve(
     progress: Callable[[float], None] | None = None,
     keep: Callable[[Checkpoint], None] | None = None,
     resume: Checkpoint | None = None,
+    into: Moments | None = None,
     mesh: Any = None,
 ) -> Trajectory:
     r"""Solve $x_i' = v[\mu(t)](x_i)$, $\mu(t) = \sum_i w_i \delta_{x_i(t)}$, from time 0 to the horizon. ``flow`` calls it for every field.
@@ -66,6 +67,8 @@ def evolve(
         progress: called with the time after every step.
         keep: called at every saved time, with a checkpoint.
         resume: a checkpoint that ``keep`` was given by the same call, to go on from there.
+        into: takes the saved states in place of a list, so that memory need not grow with their number (``experiments.TrajectoryStore``);
+            with ``resume`` it is to hold those of the checkpoint already.
         mesh: of devices (``token_mesh``, or any ``jax.sharding.Mesh``) over which the tokens are spread; the same flow up to rounding.
             With several processes (``join``) each of them makes the same call, and gets the whole trajectory.
 
@@ -82,7 +85,7 @@ def evolve(
 
     task = Task(
         field, _listed(measures), _probes(probes, measures), float(horizon), times_of(saveat, horizon), rtol, atol, step, solver, noise,
-        tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume, mesh,
+        tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume, mesh, into,
     )  # fmt: skip
     _check(task)
     with jax.enable_x64(True):

@@ -40,6 +40,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def is_one_of_several() -> bool:
+    """Whether ``join`` has connected this process with others."""
+    return jax.process_count() > 1
+
+
 def together(work: Callable[[], Any]) -> Any:
     """``work()`` in this process, once it is known that it went well in all of them.
 

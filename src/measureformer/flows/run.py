@@ -11,9 +11,10 @@ from ..errors import InputError
 from ..fields.harmonic import with_kernel
 from ..fields.particle import remedy
 from ..fields.sharded import Sharded, check_parallel
-from .checkpoint import Checkpoint, Moment
+from .checkpoint import Checkpoint, Moment, Moments
 from .devices import flattened, repeated, spread, whole
 from .kernel import Kernel, acceptable, look_at
+from .on_disk import OnDisk
 from .steps import Taken, attempt, look, noisy, several, speeds
 from .task import Task
 from .trajectory import Stop, Trajectory
@@ -52,7 +53,7 @@ class Run:
         self.h = min(task.horizon, 0.05 / (float(speed.max()) or 1.0))
         self.watch = Watch(task, self.field, self.solver, self.state[0], speed)
         self.pieces: list[tuple[float, float, Any]] = []
-        self.moments: list[Moment] = []
+        self.moments: Moments = [] if task.into is None else task.into
         if task.resume is not None:
             self._recall(task.resume)
 
@@ -62,8 +63,8 @@ class Run:
             if self.stop is not None:
                 break
             self._advance(float(time))
-            self.moments.append(self._moment())
             self.kernel = look_at(self.field, self.kernel, self.state[0], self.weights, self._array(self.t))
+            self.moments.append(self._moment())
             if self.task.keep:
                 self.task.keep(Checkpoint(self.moments, self._memory()))
         if self.stop is None:
@@ -73,7 +74,10 @@ class Run:
     def _moment(self) -> Moment:
         """The state now, without what fills up the devices."""
         points, integrals = jax.tree.map(whole, self.state)
-        return Moment(self.t, points[:, : self.size], integrals)
+        points = points[:, : self.size]
+        seen = [(x[: mu.size], np.asarray(mu.weights)) for x, mu in zip(points, self.task.measures, strict=True)]
+        quantities = {name: np.array([f(x, w) for x, w in seen], np.float64) for name, f in self.task.quantities.items()}
+        return Moment(self.t, points, integrals, quantities)
 
     def _memory(self) -> dict[str, np.ndarray]:
         own = {
@@ -88,10 +92,13 @@ class Run:
         return {**{name: np.asarray(value) for name, value in own.items()}, **self.watch.memory()}
 
     def _recall(self, checkpoint: Checkpoint) -> None:
-        memory, self.moments = checkpoint.memory, list(checkpoint.moments)
+        memory = checkpoint.memory
+        if self.task.into is None:
+            self.moments = list(checkpoint.moments)
         last = self.moments[-1]
         shape = len(self.task.measures), self.size, self.state[0].shape[-1]
-        if last.points.shape != shape or last.integrals.keys() != self.state[1].keys():
+        observed = last.integrals.keys() == self.state[1].keys() and last.quantities.keys() == self.task.quantities.keys()
+        if last.points.shape != shape or not observed:
             raise InputError(f"resume is a checkpoint of another flow: points of shape {last.points.shape}, not {shape}")
         self.t, self.state = last.time, (self._tokens(last.points), {name: self._sums(s) for name, s in last.integrals.items()})
         self.h, self.drift = float(memory["step"]), float(memory["drift"])
@@ -230,13 +237,8 @@ class Run:
     def _trajectory(self) -> Trajectory:
         task, points, probes, stop = self.task, [], [], self.stop or Stop.HORIZON
         for i, (mu, p) in enumerate(zip(task.measures, task.probes, strict=True)):
-            path = np.stack([moment.points[i] for moment in self.moments])
-            points.append(path[:, : mu.size])
-            probes.append(path[:, mu.size : mu.size + len(p)])
-        quantities = {
-            name: np.array([[f(x, np.asarray(mu.weights)) for x in path] for path, mu in zip(points, task.measures, strict=True)])
-            for name, f in task.quantities.items()
-        }
+            points.append(self._path(i, 0, mu.size))
+            probes.append(self._path(i, mu.size, mu.size + len(p)))
         return Trajectory(
             times=np.array([moment.time for moment in self.moments]),
             points=points,
@@ -249,11 +251,18 @@ class Run:
             rejected=self.rejected,
             drift=self.drift,
             happenings=sorted(self.watch.happenings, key=lambda h: h.time),
-            quantities=quantities,
+            quantities={name: np.stack([moment.quantities[name] for moment in self.moments], axis=1) for name in task.quantities},
             integrals={name: np.stack([moment.integrals[name] for moment in self.moments], axis=1) for name in task.rates},
             dense=self._between if task.dense else None,
             kernel=self.kernel,
         )
+
+    def _path(self, i: int, start: int, end: int) -> Any:
+        """Rows of a measure at all saved times."""
+        if self.task.into is None:
+            return np.stack([moment.points[i, start:end] for moment in self.moments])
+        shape = (len(self.moments), end - start, self.state[0].shape[2])
+        return OnDisk(lambda k: np.asarray(self.moments[k].points)[i, start:end], shape)
 
     def _between(self, t: float) -> list[np.ndarray]:
         start, end, dense = self.pieces[min(int(np.searchsorted([end for _, end, _ in self.pieces], t)), len(self.pieces) - 1)]

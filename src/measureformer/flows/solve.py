@@ -6,6 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..fields import TransformerField
 from ..geometry import norm, normalize
@@ -37,6 +38,7 @@ class FlowResult:
     methods: dict[str, int] = field(default_factory=dict)
     drift: float = 0.0
     steps: int = 0
+    __repr__ = brief
 
 
 @overload

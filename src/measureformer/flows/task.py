@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..measures import Empirical
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, Moments
 from .noise import Noise
 
 
@@ -35,3 +35,4 @@ class Task:
     keep: Callable[[Checkpoint], None] | None
     resume: Checkpoint | None
     mesh: Any
+    into: Moments | None

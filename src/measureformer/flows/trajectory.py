@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from .._types import namespace
 from ..errors import InputError
 from ..measures import Empirical
@@ -42,7 +44,7 @@ class Trajectory:
 
     Attributes:
         times: saved times, shape (T,); fewer than were asked for if the flow stopped early, the last one is then where it stopped.
-        points: for each measure its tokens at these times, shape (T, n_i, d).
+        points: for each measure its tokens at these times, shape (T, n_i, d); ``OnDisk`` where the states went into a file.
         probes: for each measure its passive probes, shape (T, p_i, d).
         starts: the measures as given (their weights do not change).
         stop: why it ended as a whole.
@@ -56,8 +58,8 @@ class Trajectory:
     """
 
     times: np.ndarray
-    points: list[np.ndarray]
-    probes: list[np.ndarray]
+    points: list[Any]
+    probes: list[Any]
     starts: list[Empirical]
     stop: Stop
     stops: list[Stop]
@@ -70,6 +72,7 @@ class Trajectory:
     integrals: dict[str, np.ndarray] = field(default_factory=dict)
     dense: Callable[[float], list[np.ndarray]] | None = None
     kernel: Kernel = Kernel()
+    __repr__ = brief
 
     @property
     def measures(self) -> list[Empirical]:

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..flows.evolve import times_of
 from ..measures import Gaussian
@@ -52,6 +53,7 @@ class GaussianFlow:
     rate: np.ndarray
     steps: np.ndarray
     rejected: np.ndarray
+    __repr__ = brief
 
     @property
     def fate(self) -> Fate:

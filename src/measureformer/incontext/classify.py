@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..measures import Empirical
 from .ascent import steepest
@@ -78,6 +79,7 @@ class Classification:
     G: InContextMap | None = None
     sum_check: float = float("nan")
     samples: list[dict[str, Any]] = field(default_factory=list)
+    __repr__ = brief
 
     @property
     def certainty(self) -> str:

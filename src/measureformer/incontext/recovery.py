@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from .._brief import brief
 from ..errors import InputError
 from ..measures import Empirical
 from .blackbox import Image, MeasureMap
@@ -33,6 +34,8 @@ class Recovery:
     bias: float
     eps: float
     halved: np.ndarray | None = None
+
+    __repr__ = brief
 
     @property
     def found(self) -> bool:

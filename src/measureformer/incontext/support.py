@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._brief import brief
 from .blackbox import Image
 from .defect import decoded, support_defect
 from .domain import Ball, UnitSphere
@@ -36,6 +37,7 @@ class SupportTest:
     witness: Witness | None
     defect: float
     size: float
+    __repr__ = brief
 
 
 def support_test(f: Watched, domain: Ball | UnitSphere, *, seed: int = 0, rounds: int = 2) -> SupportTest:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from .blackbox import Image, MeasureMap, Undefined
 
 Atoms = tuple[np.ndarray, np.ndarray]  # points (n, d) and weights (n,)
@@ -28,6 +29,7 @@ class Witness:
     query: np.ndarray | None = None
     answers: np.ndarray | None = None
     numbers: dict[str, float] = field(default_factory=dict)
+    __repr__ = brief
 
     def described(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -56,6 +58,7 @@ class Modulus:
     delta: np.ndarray
     omega: np.ndarray
     witness: Witness
+    __repr__ = brief
 
     @property
     def slope(self) -> float:

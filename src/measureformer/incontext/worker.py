@@ -25,6 +25,8 @@ def load_function(target: str) -> Callable[..., Any]:
     try:
         module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:  # whatever the user's code does
+        if isinstance(error, ModuleNotFoundError) and error.name == module_name:
+            raise InputError(f"there is no module {module_name}; give its file, as in {module_name}.py:{name}, or install it") from None
         raise InputError(f"the module {module_name} cannot be imported: {_short(error)}") from None
     found: Any = module
     for part in name.split("."):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._brief import html_table, short_number, text_table
 from .._files import write_whole
 from ..errors import InputError
 from .budget import paper_budget
@@ -15,7 +16,26 @@ FORMAT = 1
 FILE = "certificate.json"
 
 
-def compose(execution: Execution, promise: dict) -> dict:
+class Certificate(dict):
+    """A certificate as in ``certificate.json``, which shows its verdict."""
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{text_table(*self._distances())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._title(), *self._distances())
+
+    def _title(self) -> str:
+        verdict = "passed" if self["passed"] else "did NOT pass"
+        segments, d = self["schedule"]["segments"], self["schedule"]["dimension"]
+        return f"Certificate: {verdict} at eps = {self['eps']:g} (independent execution, {segments} segments, d = {d})"
+
+    def _distances(self) -> tuple[list[str], list[list[str]]]:
+        rows = [[str(p["label"]), *(short_number(p[key]) for key in ("w2_before", "w2_after", "winf_after"))] for p in self["pairs"]]
+        return ["measure", "W_2 before", "W_2 after", "W_inf after"], rows
+
+
+def compose(execution: Execution, promise: dict) -> Certificate:
     """The certificate of an execution.
 
     Args:
@@ -31,7 +51,7 @@ def compose(execution: Execution, promise: dict) -> dict:
     found = describe(execution, promise["eps"])
     for pair, best in zip(found["pairs"], promise.pop("attainable"), strict=True):
         pair.update({"w2_attainable": best["value"], "w2_attainable_method": best["method"], "w2_attainable_lower": best["lower"]})
-    return _json_ready({"format": FORMAT, **found, **promise, "independent_execution": execution.method()})
+    return Certificate(_json_ready({"format": FORMAT, **found, **promise, "independent_execution": execution.method()}))
 
 
 def describe(execution: Execution, eps: float) -> dict:
@@ -87,7 +107,7 @@ def read(directory: str | Path) -> dict:
     path = Path(directory) / FILE
     try:
         certificate = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{directory} holds no {FILE}; give the directory of a finished run of `measureformer interpolate`") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); run `measureformer interpolate` again") from None
@@ -102,6 +122,9 @@ class Verification:
 
     problems: list[str]
     certificate: dict | None
+
+    def __repr__(self) -> str:
+        return f"Verification: the certificate {'holds' if self.passed else 'does NOT hold: ' + '; '.join(self.problems)}"
 
     @property
     def passed(self) -> bool:
@@ -126,7 +149,7 @@ def verify(directory: str | Path, *, progress=None) -> Verification:
     try:
         execution = execute(directory, progress=progress)
         eps = float(stated["eps"])
-        found = _json_ready({**describe(execution, eps), "independent_execution": execution.method()})
+        found = Certificate(_json_ready({**describe(execution, eps), "independent_execution": execution.method()}))
         problems += _compare("", {key: stated[key] for key in _CLAIMS}, {key: found[key] for key in _CLAIMS}, eps)
     except InputError as error:
         return Verification([*problems, str(error)], None)

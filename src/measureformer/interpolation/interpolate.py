@@ -59,6 +59,13 @@ class Interpolation:
     plan_seconds: float
     strategy: str = "compact"
 
+    def __repr__(self) -> str:
+        tokens = f"{self.sources.size} source and {self.targets.size} target atoms in d = {self.sources.dimension}"
+        return (
+            f"Interpolation of {len(self.task)} measures ({tokens}) by strategy {self.strategy!r}: {len(self.schedule)} segments, "
+            f"eps = {self.eps:g}; save(directory) executes and certifies it"
+        )
+
     @property
     def schedule(self) -> Schedule:
         """theta on [0, T]: ``flow(schedule, measures)`` runs it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import ConditioningError
 from ..flows import flow
 from ..geometry import GnomonicChart, distance
@@ -36,6 +37,7 @@ class Matching:
     spread: float
     order: list[np.ndarray]
     errors: np.ndarray
+    __repr__ = brief
 
 
 def match(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..export import Network
 from ..schedule import Schedule
@@ -46,6 +47,7 @@ class Plan:
     network_attention: Attention
     network_matching: Matching
     notes: tuple[str, ...]
+    __repr__ = brief
 
     @property
     def smallest_gap(self) -> float:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..geometry import Cap, distance, enclosing_cap
 from ..measures import Empirical
@@ -35,6 +36,7 @@ class Pair:
     hole: Cap | None = None
     rim: Cap | None = None
     seed: int = 0
+    __repr__ = brief
 
     @cached_property
     def _best(self) -> Placement:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
+from .._brief import brief
 from ..errors import InputError
 from . import _formats
 from ._formats import Raw, check_rows, error
@@ -48,6 +49,7 @@ class Clouds:
     points: Float[np.ndarray, "n d"]
     weights: Float[np.ndarray, " n"] | None
     origin: str
+    __repr__ = brief
 
     def __init__(self, labels, points, weights=None, origin: str = ""):
         points = _as_float64(points, "points", origin)

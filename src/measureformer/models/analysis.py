@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._brief import brief
 from ..errors import InputError
 from ..experiments.shelf import Shelf
 from .heads import Head, heads_of
@@ -52,6 +53,7 @@ class Analysis:
     fit: EquiangularFit | None
     notes: list[str] = field(default_factory=list)
     edges: np.ndarray = field(default_factory=lambda: EDGES, repr=False)
+    __repr__ = brief
 
     def mean(self, quantity: str) -> np.ndarray:
         """Over the windows, for each layer."""

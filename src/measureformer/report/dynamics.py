@@ -76,9 +76,9 @@ def frames(result: Trajectory, most: int, tokens: int) -> Frames:
     """At most so many times, and so many tokens (and probes) of each measure."""
     picked = np.unique(np.linspace(0, len(result.times) - 1, min(most, len(result.times))).round().astype(int))
 
-    def thinned(x: np.ndarray) -> np.ndarray:
+    def thinned(x: Any) -> np.ndarray:
         some = np.unique(np.linspace(0, x.shape[1] - 1, min(tokens, x.shape[1])).round().astype(int))
-        path = np.asarray(x[picked][:, some], float)
+        path = np.stack([x[k][some] for k in picked]).astype(float)
         return np.concatenate([path, np.zeros((*path.shape[:2], max(0, 2 - path.shape[2])))], axis=2)
 
     paths, passive = [thinned(x) for x in result.points], [thinned(x) for x in result.probes]
@@ -158,7 +158,7 @@ def cosines_figure(result: Trajectory, theme: Theme) -> Any:
             continue
         upper = np.triu_indices(len(some), 1)
         levels = []
-        for y in np.asarray(x[:, some], float):
+        for y in (np.asarray(state[some], float) for state in x):
             length = np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-300)
             levels.append(np.quantile(((y / length) @ (y / length).T)[upper], [0.05, 0.25, 0.5, 0.75, 0.95]))
         low, lower, middle, higher, high = np.array(levels).T

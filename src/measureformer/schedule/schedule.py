@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import equinox as eqx
 import numpy as np
 
+from .._brief import html_table, short_number, text_table
 from ..errors import InputError
 from ..fields import TransformerField
 
@@ -63,6 +64,24 @@ class Schedule(eqx.Module):
 
     def __iter__(self) -> Iterator[Segment]:  # type: ignore[override]
         return iter(self.segments)
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{text_table(*self._phases())}" if self.segments else "Schedule without segments"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._title(), *self._phases())
+
+    def _title(self) -> str:
+        d = "any d" if self.dimension is None else f"d = {self.dimension}"
+        return f"Schedule: {len(self)} segments of width {self.width} on [0, {short_number(self.horizon)}], {d}"
+
+    def _phases(self) -> tuple[list[str], list[list[str]]]:
+        """The phases in the order in which they appear, as a table."""
+        phases: dict[str, list[Segment]] = {}
+        for segment in self:
+            phases.setdefault(segment.phase, []).append(segment)
+        rows = [[name or "-", str(len(own)), short_number(math.fsum(s.duration for s in own))] for name, own in phases.items()]
+        return ["phase", "segments", "duration"], rows
 
     def __rshift__(self, other: "Schedule") -> "Schedule":
         return Schedule(self.segments + other.segments)

@@ -45,6 +45,8 @@ def load_schedule(path: str | Path) -> Schedule:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: there is no such schedule; give the directory of a run of `measureformer interpolate`") from None
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as a schedule ({error}); write it again with `measureformer interpolate`") from None
     if metadata.get("format") != FORMAT or "duration" not in tensors:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._brief import brief
 from ..errors import InputError
 from ..measures import Empirical
 from .attainable import best_placement
@@ -34,6 +35,7 @@ class PointMap:
     images: list[Float[np.ndarray, "_ d"]]
     method: str
     exact: bool
+    __repr__ = brief
 
 
 class _Pair(NamedTuple):

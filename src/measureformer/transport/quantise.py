@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from .._brief import brief
 from ..errors import InputError
 from ..geometry import distance, normalize
 from ..measures import Empirical
@@ -29,6 +30,7 @@ class Quantisation:
     measure: Empirical
     cell: Int[np.ndarray, " n"]
     error: float
+    __repr__ = brief
 
 
 def quantise(mu: Empirical, cells: int, *, seed: int = 0) -> Quantisation:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from .._brief import brief
 from ..geometry.sphere import distance
 from ..measures import Empirical
 from .cost import atoms, geodesic_cost, same_dimension
@@ -32,6 +33,7 @@ class Transport:
     method: str
     coupling: Coupling
     lower: float
+    __repr__ = brief
 
 
 def wasserstein2(mu: Empirical, nu: Empirical, *, max_pairs: int = MAX_PAIRS) -> Transport:

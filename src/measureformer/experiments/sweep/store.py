@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
+from ..checksummed import add_array, consolidate, sweep_up, zarr_for
 from .jobs import DONE, FAILED, PENDING, Outcome
 from .journal import Journal
 from .layout import Layout, drawn
 from .plan import Plan
 
 FILE, JOURNAL = "store.zarr", "journal.txt"
+_NEEDED_BY = "the store of a sweep"
 _MOST_JOURNAL = 2**26  # bytes, above which what is already in the store is taken out of the journal
 
 
@@ -29,9 +29,8 @@ class Store:
     def __init__(self, directory: Path, plan: Plan, layout: Layout):
         self.plan, self.layout, self.path = plan, layout, directory / FILE
         self._lay_out(directory / f".{FILE}.part")
-        for rest in self.path.rglob("*.partial"):  # of a write that was killed
-            rest.unlink()
-        zarr = _zarr()
+        sweep_up(self.path)
+        zarr = zarr_for(_NEEDED_BY)
         with zarr.config.set({"array.write_empty_chunks": True}):  # a chunk that is not there is damage
             group = zarr.open_group(str(self.path), mode="r+")
             self.arrays: dict[str, Any] = {name: group[name] for name in (*layout.variables, "error", "trace", "status")}
@@ -149,44 +148,23 @@ class Store:
 
 def _create(path: Path, plan: Plan, layout: Layout) -> None:
     """An empty store with all metadata and coordinates."""
-    zarr = _zarr()
+    zarr = zarr_for(_NEEDED_BY)
     about = {"kind": plan.kind.split(":")[-1].lower().replace("_", "-"), "config": json.dumps(plan.base, sort_keys=True)}
     about["status"] = f"{PENDING}: not run, {DONE}: done, {FAILED}: failed, see error and trace"
     group: Any = zarr.create_group(str(path), zarr_format=3, attributes=about)
     names = tuple(axis.key for axis in plan.axes)
     for name, variable in layout.variables.items():
         axes = (*names, *variable.axes)
-        _array(group, name, axes, (*plan.shape, *layout.trailing(name)), (*layout.chunk, *layout.trailing(name)), variable.form)
+        form = "text" if variable.form == "text" else "float64"
+        add_array(group, name, axes, (*plan.shape, *layout.trailing(name)), (*layout.chunk, *layout.trailing(name)), form)
     for name, form in (("status", "int8"), ("error", "text"), ("trace", "text"), ("job", "text")):
-        _array(group, name, names, plan.shape, layout.chunk, form)
+        add_array(group, name, names, plan.shape, layout.chunk, form)
     group["job"][...] = np.array(plan.jobs, object).reshape(plan.shape)
     known = {axis.key: axis.labels for axis in plan.axes} | layout.coordinates
     for name, labels in known.items():
-        form = "text" if labels.dtype == object else str(labels.dtype)
-        _array(group, name, (name,), labels.shape, labels.shape, form)[:] = labels
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Consolidated metadata"
-        )  # not in the specification yet; readers that don't know it skip it
-        zarr.consolidate_metadata(group.store)
-
-
-def _array(group: Any, name: str, axes: tuple[str, ...], shape: tuple[int, ...], chunk: tuple[int, ...], form: str) -> Any:
-    from zarr.codecs import Crc32cCodec, ZstdCodec
-
-    dtype, fill = ("str", "") if form == "text" else (form, 0) if form in ("int8", "int64") else ("float64", float("nan"))
-    return group.create_array(
-        name, shape=shape, chunks=chunk, dtype=dtype, fill_value=fill, dimension_names=axes,
-        compressors=[ZstdCodec(level=3), Crc32cCodec()], config={"write_empty_chunks": True},
-    )  # fmt: skip
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError:
-        raise InputError("a sweep writes a Zarr store; install zarr: pip install 'measureformer[data]'") from None
-    return zarr
+        form = {"O": "text", "i": "int64"}.get(labels.dtype.kind, "float64")
+        add_array(group, name, (name,), labels.shape, labels.shape, form)[:] = labels
+    consolidate(group)
 
 
 def every_place(store: Store) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._brief import brief
 from ...errors import InputError
 from ...fields import TransformerField
 from ...measures import Gaussian
@@ -46,6 +47,7 @@ class Steering:
     orbit: int | None
     eps: float
     strength: float | None
+    __repr__ = brief
 
     @property
     def reachable(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._brief import brief
 from ...errors import ConditioningError, InputError
 from ...measures import Empirical
 from ...schedule import Schedule, Segment, balance
@@ -39,6 +40,7 @@ class PaperPlan:
     notes: tuple[str, ...]
     smallest_gap: float
     network: None = None
+    __repr__ = brief
 
 
 def plan_paper(task: Sequence[Pair], *, eps: float, horizon: float = 1.0, seed: int = 0, literal: bool = False) -> PaperPlan:
