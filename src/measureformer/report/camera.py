@@ -83,6 +83,11 @@ class Axes3:
         """Whether the sphere is a circle, looked at from above its plane."""
         return len(self.basis) == 2
 
+    @property
+    def said(self) -> str:
+        """A sentence for a caption, after a space; nothing if all is seen."""
+        return f" Projected on the first three principal axes of R^{len(self.basis)} ({100 * self.share:.0f} % of the variance)." if self.flat else ""
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         # One coordinate after the other: a matrix product may round the same point differently in clouds of different sizes.
         points = np.asarray(points, float)

@@ -22,7 +22,7 @@ def distance_curve(history: History, names: Sequence[str], eps: float, theme: Th
     positive = curve[np.isfinite(curve) & (curve > 0)]
     low = 10.0 ** (np.floor(np.log10(max(min([*positive, eps]), _LEAST))) - 1)
     high = 10.0 ** np.ceil(np.log10(max([*positive, eps, 10 * low])) + 0.15)
-    ends, place = np.asarray(history.segments, float), _widened(np.asarray(history.segments, float))
+    ends, place = np.asarray(history.segments, float), widened(np.asarray(history.segments, float))
 
     rows = -(-len(names) // 3)
     figure = figure_of((12.0, 4.7 + 0.26 * rows), theme)
@@ -52,7 +52,7 @@ def distance_curve(history: History, names: Sequence[str], eps: float, theme: Th
     return figure
 
 
-def _widened(ends: np.ndarray) -> np.ndarray:
+def widened(ends: np.ndarray) -> np.ndarray:
     """Places in [0, 1] of the ends of phases: in proportion to segments, but no phase narrower than a least share."""
     lengths = np.maximum(np.diff(ends), 0)
     if not len(lengths) or lengths.sum() == 0:
