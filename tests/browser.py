@@ -18,7 +18,13 @@ _FLAGS = (
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--hide-scrollbars", "--remote-debugging-pipe",
 )  # fmt: skip
 # Chromium reads commands from descriptor 3 and answers on 4; a small program puts the ends of our pipes there.
-_START = "import os, sys; a, b = (os.dup(int(k)) for k in sys.argv[1:3]); os.dup2(a, 3); os.dup2(b, 4); os.execvp(sys.argv[3], sys.argv[3:])"
+_START = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(k), fcntl.F_DUPFD, 10) for k in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 def needs_browser() -> str:

@@ -39,13 +39,13 @@ def test_a_sweep_of_flows(cli, tmp_path, in_process):
     assert done.code == 0, done.err
     result = json.loads(done.out)
     assert (result["jobs"], result["done"], result["failed"], result["passed"]) == (6, 6, 0, True)
-    assert result["files"] == ["store.zarr", "table.csv", "intervals.csv", "figures/phase-diagram.png"]
+    assert result["files"] == ["store.zarr", "table.csv", "intervals.csv", "figures/phase-diagram.png", "report.html"]
     with (tmp_path / "run" / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["field.beta"], row["measure.seed"]) for row in rows] == [(b, s) for b in ("1.0", "4.0") for s in "012"]
     # a row is what simulate says of the same configuration
     single = written(
-        tmp_path, BASE.replace("d = 2", "d = 2\nseed = 1") + "[field]\nbeta = 4.0\n[output]\nfigures = false\nanimation = false\n"
+        tmp_path, BASE.replace("d = 2", "d = 2\nseed = 1") + "[field]\nbeta = 4.0\n[output]\nfigures = false\nreport = false\n"
     )
     alone = json.loads(cli("simulate", single, "--out", tmp_path / "alone", "--json").out)
     for key in ("energy_initial", "energy_final", "max_norm_error", "drift"):

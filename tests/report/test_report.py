@@ -108,7 +108,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += "" if self.open[-1:] == ["style"] else " " + data
+        self.text += "" if self.open[-1:] in (["style"], ["script"]) else " " + data
 
 
 @pytest.fixture(scope="module", params=[3, 5])
@@ -154,7 +154,7 @@ def test_the_page_is_self_contained(run):
 
 def test_nothing_from_outside_becomes_html(run):
     page = Page(run[1])
-    assert not {"script", "the", "hand", "other", "poor", "someone"} & set(page.tags)
+    assert page.tags.count("script") == 1 and not {"the", "hand", "other", "poor", "someone"} & set(page.tags)
     assert page.tags.count("i") == 2  # the two bars of the budget, none from the title
     for words in (*LABELS, "<i>Title</i> & more", "mind <the> gap", "exact: by <hand>", "by <other> code", "<poor>", "Data: <Someone>"):
         assert " ".join(words.split()) in " ".join(page.text.split())
@@ -173,7 +173,7 @@ def test_every_number_of_the_certificate_appears(run):
     ):  # fmt: skip
         assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])", readable_part), number
     assert "Passed" in readable_part and "1–8" in readable_part and "residual block, 17 neurons" in readable_part
-    assert ("principal axes of R^5" in readable_part) == (stated["schedule"]["dimension"] == 5)
+    assert ("principal axes of R⁵" in readable_part) == (stated["schedule"]["dimension"] == 5)
 
 
 def test_failure_is_shown_and_survived(tmp_path):

@@ -128,7 +128,7 @@ def write_report_of(result: Interpolation, certificate: dict, out: Path, **looks
     return write_report(
         out,
         certificate=certificate,
-        history=record(result.schedule, sources, targets, samples=samples, within=6, kept=POINTS),
+        history=record(result.schedule, sources, targets, samples=samples, within=samples // 10, kept=POINTS),
         sources=sources,
         targets=targets,
         layers=describe(result.network)["layers"] if result.network else None,

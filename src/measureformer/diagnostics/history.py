@@ -74,7 +74,7 @@ def record(
 
     def observe(k: int, measures: list[Empirical]) -> None:
         if k in wanted:
-            look(k, measures)
+            look(float(k), measures)
         if k == 0 or k in ends:
             snapshots.append([np.asarray(mu.points) for mu in measures])
         if k < len(names) and parts[k] > 1:

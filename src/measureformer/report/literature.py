@@ -47,13 +47,6 @@ def write_page(directory: Path, page: Page) -> list[Path]:
     return paths
 
 
-def write_picture(path: Path, picture: Picture) -> None:
-    """Write one picture as a PNG; its folder is created if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with drawing():
-        save(path, pixels(draw_picture(picture, LIGHT)))
-
-
 def draw_picture(picture: Picture, theme: Theme) -> Any:
     """The panels of a picture as one matplotlib figure."""
     columns = min(picture.columns, len(picture.panels))

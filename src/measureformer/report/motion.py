@@ -129,7 +129,7 @@ def _data(motion: Motion) -> dict[str, Any]:
             "shape": MARKS[marker(i)],
             "size": path.shape[1],
             "points": _packed(path, motion.reach),
-            "weights": _base64(np.asarray(weights, "<f4")),
+            "weights": packed_bytes(np.asarray(weights, "<f4")),
             "rings": _packed(rings[i], motion.reach),
             "probes": _packed(probes[i], motion.reach),
         }
@@ -169,8 +169,9 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 def _packed(points: np.ndarray, reach: float) -> str:
     """Whole numbers of 16 bits, 32767 at ``reach``; -32768 says that a coordinate is not finite."""
     scaled = np.round(np.asarray(points, float) / reach * _SCALE)
-    return _base64(np.where(np.isfinite(scaled), np.clip(scaled, -_SCALE, _SCALE), -_SCALE - 1).astype("<i2"))
+    return packed_bytes(np.where(np.isfinite(scaled), np.clip(scaled, -_SCALE, _SCALE), -_SCALE - 1).astype("<i2"))
 
 
-def _base64(array: np.ndarray) -> str:
+def packed_bytes(array: np.ndarray) -> str:
+    """The bytes of an array in base64."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()

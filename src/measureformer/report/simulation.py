@@ -18,7 +18,7 @@ from .dynamics import Frames, draw_simulation, frames
 from .motion import FRAMES, POINTS, Curve, Motion, stage
 from .parts import count, figure, finite, mark, number, pairs, table, text
 from .pixels import small_png
-from .theme import DARK, LIGHT, marker, readable, short
+from .theme import DARK, LIGHT, marker, raised, readable, short
 from .write import page_of
 
 _ATOMS, _MEASURES = 200, 12  # of so many at most is W_2 computed, at each moment
@@ -125,8 +125,7 @@ def _title(result: Trajectory, settings: dict) -> str:
     """What ran, where: softmax, beta = 4, 64 tokens on S^2."""
     field, d = settings.get("field", {}), result.points[0].shape[2]
     law = [str(field.get("law", "softmax"))] + ([f"\u03b2 = {readable(field['beta'])}"] if isinstance(field.get("beta"), int | float) else [])
-    raised = str(d - 1).translate(str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"))
-    space = f"on the sphere S{raised}" if field.get("geometry", "sphere") == "sphere" else f"in {d} dimensions"
+    space = f"on the sphere S{raised(d - 1)}" if field.get("geometry", "sphere") == "sphere" else f"in {d} dimensions"
     n = sum(x.shape[1] for x in result.points)
     measures = f" of {count(len(result.points), 'measure')}" if len(result.points) > 1 else ""
     return f"{', '.join(law)}: {count(n, 'token')}{measures} {space}"

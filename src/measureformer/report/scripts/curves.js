@@ -27,9 +27,9 @@
     const ticks = motion.ticks ? { tickvals: motion.ticks[0], ticktext: motion.ticks[1] } : {};
     return {
       title: { text: curve.title, font: { size: 14, color: c.ink }, x: 0, xref: "paper", xanchor: "left" },
-      margin: { l: 62, r: 16, t: 40, b: 46 }, height: 250, paper_bgcolor: c.paper, plot_bgcolor: c.paper, hovermode: "closest",
+      margin: { l: 62, r: 16, t: 40, b: 50 }, height: 270, paper_bgcolor: c.paper, plot_bgcolor: c.paper, hovermode: "closest",
       font: { family: "system-ui, sans-serif", size: 12, color: c.ink }, hoverlabel: { namelength: -1 },
-      xaxis: { ...axis, ...ticks, showgrid: false, title: { text: motion.xlabel, font: { color: c.faint_ink, size: 12 } } },
+      xaxis: { ...axis, ...ticks, showgrid: false, range: [motion.x[0], motion.x[motion.x.length - 1]], title: { text: motion.xlabel, font: { color: c.faint_ink, size: 12 } } },
       yaxis: { ...axis, type: curve.log ? "log" : "linear", exponentformat: "power", nticks: 6, ...(curve.log ? { range: curve.range, dtick: curve.dtick } : {}) },
       shapes: [...bands, ...levels],
     };

@@ -23,7 +23,7 @@
     m.shown = true;
     // as in the figures: smaller for more points, larger for heavier atoms
     const typical = Math.min(70, Math.max(3, 28 * (60 / m.size) ** 0.45));
-    m.radii = m.weights.map((w) => 0.0038 * Math.sqrt(typical * Math.min(5, Math.max(0.3, w * m.size))));
+    m.radii = m.weights.map((w) => 0.0034 * Math.sqrt(typical * Math.min(5, Math.max(0.3, w * m.size))));
   }
   const background = points(motion.background);
 
@@ -158,7 +158,7 @@
   function rings(m, color, side, front) {
     pen.strokeStyle = color;
     pen.globalAlpha = front ? 0.75 : 0.75 * behind;
-    const size = 1.8 * m.radii[0] * side * 0.5 * Math.sqrt(Math.min(1, (3 * m.size) / m.rings.length));
+    const size = 1.45 * m.radii[0] * side * 0.5 * Math.sqrt(Math.min(1, (3 * m.size) / m.rings.length));
     for (let at = 0; at < m.rings.length; at += 3) {
       const [x, y, toward] = project(m.rings, at);
       if (toward >= 0 !== front) continue;
@@ -230,4 +230,5 @@
   stage.hidden = false;
   share();
   draw();
+  performance.mark("globe");
 }
