@@ -15,7 +15,7 @@ from pages import data_of, unpacked
 
 
 def turning(n: int = 3, frames: int = 5, *, ground: str = "circle") -> Motion:
-    """Two measures that start together on the circle and turn by a quarter, to the left and to the right; the second has one heavy point."""
+    """Two measures that start together on the circle and turn by a quarter, left and right; the second has one heavy point."""
     angles = np.linspace(0, np.pi / 2, frames)
     places = np.linspace(0, 0.2, n)
     paths = [
@@ -85,14 +85,22 @@ COPY = """
   const pen = copy.getContext("2d", { willReadFrequently: true });
   pen.drawImage(canvas, 0, 0);
 """
-PIXEL = "(() => {{" + COPY.replace("{", "{{").replace("}", "}}") + """
+PIXEL = (
+    "(() => {{"
+    + COPY.replace("{", "{{").replace("}", "}}")
+    + """
   return [...pen.getImageData(side / 2 + 0.47 * side * {x}, side / 2 - 0.47 * side * {y}, 1, 1).data].slice(0, 3);
 }})()"""
-COLORS = "(() => {" + COPY + """
+)
+COLORS = (
+    "(() => {"
+    + COPY
+    + """
   const d = pen.getImageData(0, 0, side, side).data, found = new Set();
   for (let i = 0; i < d.length; i += 4) found.add(`${d[i]},${d[i + 1]},${d[i + 2]}`);
   return [...found];
 })()"""
+)
 DRAWN = "new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(() => then(true))))"
 
 
@@ -123,13 +131,17 @@ def test_in_a_browser(tmp_path):
         for path, color in ((left, 0), (right, 1)):
             assert shows(browser, path[2, 1], LIGHT.color(color)) and not shows(browser, path[0, 1], LIGHT.color(color))
         # the markers of the curves moved with it; of one that is 0 on a logarithmic axis to the lowest place
-        markers = "[...document.querySelectorAll('.curves > div')].map((box) => box.data.filter((_, k) => k % 2).map((t) => [t.x[0], t.y[0]]))"
+        markers = (
+            "[...document.querySelectorAll('.curves > div')].map((box) => box.data.filter((_, k) => k % 2).map((t) => [t.x[0], t.y[0]]))"
+        )
         assert browser.run(markers) == [[[2, 3], [2, 4]], [[2, 0.01], [2, 1e-5]]]
         # what is under the pointer
         box = browser.run("(() => { const r = document.querySelector('canvas').getBoundingClientRect(); return [r.x, r.y, r.width]; })()")
         x, y = box[0] + box[2] * (0.5 + 0.47 * right[2, 0, 0]), box[1] + box[2] * (0.5 - 0.47 * right[2, 0, 1])
         browser.move(x, y)
-        assert browser.run("document.querySelector('.tip').textContent") == "right\nweight 0.714 at (0.707, -0.707, 0.000)".replace(", 0.000", "")
+        assert browser.run("document.querySelector('.tip').textContent") == "right\nweight 0.714 at (0.707, -0.707, 0.000)".replace(
+            ", 0.000", ""
+        )
         # phases, the play button, a measure that is hidden
         browser.run("document.querySelectorAll('.phases button')[2].click()")
         assert shows(browser, left[4, 1], LIGHT.color(0))

@@ -63,7 +63,8 @@ def run_sweep(
 def _draw(summary: Summary, out: Path, plan: Plan) -> list[str]:
     from ..report import write_sweep
 
-    return write_sweep(out, summary, f"{plan.kind.rpartition(':')[2].lower().replace('_', '-')} over {', '.join(axis.key for axis in plan.axes)}")
+    kind = next(name for name, where in KINDS.items() if where == plan.kind)
+    return write_sweep(out, summary, f"{kind} over {', '.join(axis.key for axis in plan.axes)}")
 
 
 def _result(summary: Summary, out: Path, drawn: list[str]) -> dict:

@@ -62,7 +62,7 @@ def record(
     ends = [k + 1 for k in range(len(names)) if k + 1 == len(names) or names[k + 1] != names[k]]
     looks = sorted({0, *ends, *np.linspace(0, len(names), samples).astype(int).tolist()})
     lengths = np.diff([0, *ends])
-    parts = np.repeat([max(1, -(-within // n)) for n in lengths], lengths)  # in how many a segment is cut
+    parts = np.repeat(np.maximum(1, -(-within // lengths)), lengths)  # in how many a segment is cut
     share = max(1, kept // len(sources)) if kept else 0
     rows = [evenly(mu.size, share) for mu in sources]
     snapshots, curve, moments, path = [], [], [], []

@@ -12,9 +12,9 @@ from ..experiments.literature import Page, Panel, Picture, Series, Table
 from .figures import figure_of
 from .globe import draw_circle
 from .parts import figure, number, table, text
+from .pixels import pixels, save, small_png
 from .theme import DARK, LIGHT, Theme, drawing, readable
 from .write import page_of
-from .pixels import pixels, save, small_png
 
 _STYLES = {"line": ("-", 1.7), "thin": ("-", 0.6), "dashed": ("--", 1.7), "dotted": (":", 1.7)}
 _CELL = (3.9, 3.5)  # inches of a panel

@@ -84,7 +84,8 @@ def stage(motion: Motion) -> str:
     return (
         f"<section id='stage' class='{'with-curves' if library else 'alone'}' aria-label='The measures in motion' hidden>"
         "<h2>In motion</h2><div class='stage'><div><div class='globe'>"
-        f"<canvas tabindex='0' role='img' aria-label='The measures at the chosen moment.{turns}'></canvas><output class='tip' hidden></output></div>"
+        f"<canvas tabindex='0' role='img' aria-label='The measures at the chosen moment.{turns}'></canvas>"
+        "<output class='tip' hidden></output></div>"
         "<div class='controls'><button type='button' class='play'>Play</button>"
         "<input type='range' min='0' value='0' step='1' aria-label='Moment'><output class='clock'></output></div>"
         f"{phases}<div class='legend' role='group' aria-label='Show or hide a measure'>{_legend(motion)}</div></div>{curves}</div>"

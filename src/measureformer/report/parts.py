@@ -53,7 +53,9 @@ def mark(measure: int, symbol: str) -> str:
 
 def mark_colors() -> str:
     """The CSS of ``mark``."""
-    return "".join(f".c{i}{{fill:light-dark({day},{night})}}" for i, (day, night) in enumerate(zip(LIGHT.palette, DARK.palette, strict=True)))
+    return "".join(
+        f".c{i}{{fill:light-dark({day},{night})}}" for i, (day, night) in enumerate(zip(LIGHT.palette, DARK.palette, strict=True))
+    )
 
 
 def script(*names: str) -> str:
@@ -80,9 +82,10 @@ def pairs(items: Iterable[tuple[str, str]]) -> str:
 
 
 def figure(light: bytes, dark: bytes, alt: str, caption: str, size: tuple[int, int]) -> str:
-    """A picture inside the page, at most a little larger than its pixels: PNG for light and for dark paper; the caption is HTML already."""
+    """A picture inside the page, never larger than its pixels: PNG for light and for dark paper; the caption is HTML already."""
     day, night = (f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in (light, dark))
     return (
         f"<figure><picture><source media='(prefers-color-scheme: dark)' srcset='{night}'>"
-        f"<img src='{day}' alt='{text(alt)}' width='{size[0]}' height='{size[1]}' style='max-width:{size[0]}px'></picture><figcaption>{caption}</figcaption></figure>"
+        f"<img src='{day}' alt='{text(alt)}' width='{size[0]}' height='{size[1]}' style='max-width:{size[0]}px'></picture>"
+        f"<figcaption>{caption}</figcaption></figure>"
     )

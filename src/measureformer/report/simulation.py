@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,14 @@ _CAPTIONS = {
 
 
 def write_simulation(
-    directory: Path, result: Trajectory, labels: Sequence[object], *, summary: dict, settings: dict, figures: bool = True, moving: bool = True
+    directory: Path,
+    result: Trajectory,
+    labels: Sequence[object],
+    *,
+    summary: dict,
+    settings: dict,
+    figures: bool = True,
+    moving: bool = True,
 ) -> Path:
     """Write ``report.html``, and with ``figures`` the files of ``draw_simulation``.
 
@@ -49,7 +55,8 @@ def write_simulation(
     """
     drawn = draw_simulation(directory / "figures", result, labels, (LIGHT, DARK)) if figures else {}
     pictures = [
-        figure(small_png(light), small_png(dark), _CAPTIONS[name], text(_CAPTIONS[name]), light.size) for name, (light, dark) in drawn.items()
+        figure(small_png(light), small_png(dark), _CAPTIONS[name], text(_CAPTIONS[name]), light.size)
+        for name, (light, dark) in drawn.items()
     ]
     title = _title(result, settings)
     body = [
@@ -124,7 +131,9 @@ def _caption(result: Trajectory, shown: Frames) -> str:
 def _title(result: Trajectory, settings: dict) -> str:
     """What ran, where: softmax, beta = 4, 64 tokens on S^2."""
     field, d = settings.get("field", {}), result.points[0].shape[2]
-    law = [str(field.get("law", "softmax"))] + ([f"\u03b2 = {readable(field['beta'])}"] if isinstance(field.get("beta"), int | float) else [])
+    law = [str(field.get("law", "softmax"))] + (
+        [f"\u03b2 = {readable(field['beta'])}"] if isinstance(field.get("beta"), int | float) else []
+    )
     space = f"on the sphere S{raised(d - 1)}" if field.get("geometry", "sphere") == "sphere" else f"in {d} dimensions"
     n = sum(x.shape[1] for x in result.points)
     measures = f" of {count(len(result.points), 'measure')}" if len(result.points) > 1 else ""
@@ -147,7 +156,13 @@ def _header(title: str, summary: dict) -> str:
 def _measures(summary: dict) -> str:
     found = summary["measures"]
     rows = [
-        ("", [mark(i, marker(i)) + text(m["label"]), *(number(m[key]) for key in ("n", "clusters", "energy_initial", "energy_final", "time"))])
+        (
+            "",
+            [
+                mark(i, marker(i)) + text(m["label"]),
+                *(number(m[key]) for key in ("n", "clusters", "energy_initial", "energy_final", "time")),
+            ],
+        )
         for i, m in enumerate(found)
     ]
     head = ["measure", "tokens", "clusters", "energy at the start", "energy at the end", "ended at t ="]

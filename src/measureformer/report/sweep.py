@@ -81,7 +81,7 @@ def _data(summary: Summary) -> tuple[dict[str, Any], list[str]]:
     axes = coordinates(summary.store)
     names, kept, left_out, used = list(axes), [], [], 0
     for quantity in quantities(summary.store):
-        arrays = {key: packed_bytes(np.asarray(getattr(quantity.values, key), "<f4")) for key in ("mean", "half", "count")}
+        arrays = {key: packed_bytes(np.asarray(getattr(quantity.values, key), "<f4")) for key in ("mean", "half", "number")}
         size = sum(map(len, arrays.values()))
         if used + size > _BYTES:
             left_out.append(quantity.name)

@@ -10,12 +10,12 @@ from .store import Store
 
 
 class Mean(NamedTuple):
-    """Means, half the widths of their confidence intervals, standard deviations, and of how many values."""
+    """Means, half the widths of their confidence intervals, standard deviations, and the numbers of values."""
 
     mean: np.ndarray
     half: np.ndarray
     std: np.ndarray
-    count: np.ndarray
+    number: np.ndarray
 
 
 def student(values: np.ndarray, axes: tuple[int, ...], confidence: float) -> Mean:

@@ -4,7 +4,7 @@
   const { axes, quantities, confidence, looks } = JSON.parse(document.getElementById("sweep").textContent);
   const section = document.getElementById("diagram"), choices = section.querySelector(".choices"), box = section.querySelector(".plot");
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  for (const q of quantities) for (const key of ["mean", "half", "count"]) q[key] = floats(q[key]);
+  for (const q of quantities) for (const key of ["mean", "half", "number"]) q[key] = floats(q[key]);
   const at = axes.map(() => 0);
   let chosen = quantities[0], across = null, up = null, asCurve = false;
 
@@ -41,7 +41,7 @@
   const short = (x) => (Number.isFinite(x) ? String(Number(x.toPrecision(4))) : "no value");
   function said(place) {
     const where = chosen.axes.filter((a) => axes[a].labels.length > 1).map((a) => `${axes[a].name} = ${axes[a].labels[place[a]]}`);
-    const mean = value(chosen.mean, place), half = value(chosen.half, place), count = value(chosen.count, place);
+    const mean = value(chosen.mean, place), half = value(chosen.half, place), count = value(chosen.number, place);
     const interval = Number.isFinite(half) ? `<br>${100 * confidence} % interval [${short(mean - half)}, ${short(mean + half)}]` : "";
     return `${where.join("<br>")}<br><b>${short(mean)}</b>${interval}<br>${count === 1 ? "one value" : `${count} values`}`;
   }
