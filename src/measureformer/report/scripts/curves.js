@@ -3,7 +3,7 @@
 {
   const holder = document.querySelector("#stage .curves"), rich = { displaylogo: false, responsive: true, displayModeBar: false };
   const symbols = { o: "circle", s: "square", "^": "triangle-up", D: "diamond", v: "triangle-down", P: "cross", X: "x", p: "pentagon", ">": "triangle-right", h: "hexagon", "<": "triangle-left", d: "diamond-tall" };
-  const boxes = [];
+  const boxes = [], first = motion.x[0], end = motion.x[motion.x.length - 1];
   let frame = 0;
 
   const colors = () => motion.looks[isDark() ? "dark" : "light"];
@@ -27,9 +27,9 @@
     const ticks = motion.ticks ? { tickvals: motion.ticks[0], ticktext: motion.ticks[1] } : {};
     return {
       title: { text: curve.title, font: { size: 14, color: c.ink }, x: 0, xref: "paper", xanchor: "left" },
-      margin: { l: 62, r: 16, t: 40, b: 50 }, height: 270, paper_bgcolor: c.paper, plot_bgcolor: c.paper, hovermode: "closest",
+      margin: { l: 62, r: 16, t: 40, b: 50 }, paper_bgcolor: c.paper, plot_bgcolor: c.paper, hovermode: "closest",
       font: { family: "system-ui, sans-serif", size: 12, color: c.ink }, hoverlabel: { namelength: -1 },
-      xaxis: { ...axis, ...ticks, showgrid: false, range: [motion.x[0], motion.x[motion.x.length - 1]], title: { text: motion.xlabel, font: { color: c.faint_ink, size: 12 } } },
+      xaxis: { ...axis, ...ticks, showgrid: false, range: [first - 0.02 * (end - first), end + 0.02 * (end - first)], title: { text: motion.xlabel, font: { color: c.faint_ink, size: 12 } } },
       yaxis: { ...axis, type: curve.log ? "log" : "linear", exponentformat: "power", nticks: 6, ...(curve.log ? { range: curve.range, dtick: curve.dtick } : {}) },
       shapes: [...bands, ...levels],
     };

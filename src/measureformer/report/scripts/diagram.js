@@ -58,7 +58,7 @@
     const c = looks[isDark() ? "dark" : "light"], go = (a, k, b, l) => { const place = [...at]; place[a] = k; if (b !== null) place[b] = l; return place; };
     const x = axes[across].labels, finite = (v) => (Number.isFinite(v) ? v : null);
     const layout = {
-      paper_bgcolor: c.paper, plot_bgcolor: c.paper, font: { family: "system-ui, sans-serif", size: 13, color: c.ink }, height: 480, margin: { l: 70, r: 20, t: 20, b: 60 },
+      paper_bgcolor: c.paper, plot_bgcolor: c.paper, font: { family: "system-ui, sans-serif", size: 13, color: c.ink }, margin: { l: 70, r: 20, t: 20, b: 60 },
       xaxis: axisOf(across, c), hoverlabel: { align: "left" },
     };
     let trace;

@@ -203,7 +203,7 @@
       const where = [0, 1, 2].slice(0, flat ? 2 : 3).map((k) => ((m.points[at + k] / 32767) * motion.reach).toFixed(3)).join(", ");
       return `${m.name}\nweight ${Number(m.weights[j].toPrecision(3))}${motion.ground === "ball" ? "" : ` at (${where})`}`;
     }).join("\n") + (here.length > 6 ? `\nand ${here.length - 6} more here` : "");
-    tip.style.left = `${Math.min(best[0] / devicePixelRatio + 12, box.width - 150)}px`;
+    tip.style.left = `${Math.max(0, Math.min(best[0] / devicePixelRatio + 12, box.width - tip.offsetWidth))}px`;
     tip.style.top = `${best[1] / devicePixelRatio + 12}px`;
   }
 
