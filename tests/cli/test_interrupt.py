@@ -71,7 +71,7 @@ def test_interrupted_while_loading(task, tmp_path):
 def test_interrupted_simulation(tmp_path, process):
     """Ctrl-C while the flow runs: exit code 130, whole files, and the same command goes on to the end of an undisturbed run."""
     (tmp_path / "config.toml").write_text(
-        "[measure]\nn = 1500\n[field]\nbeta = 9.0\n[flow]\nhorizon = 4.0\nsaves = 40\n[output]\nfigures = false\nanimation = false\n"
+        "[measure]\nn = 1500\n[field]\nbeta = 9.0\n[flow]\nhorizon = 4.0\nsaves = 40\n[output]\nfigures = false\nreport = false\n"
     )
     words = ("simulate", "config.toml", "--out", "run")
     command = subprocess.Popen(

@@ -12,6 +12,7 @@ from measureformer.cli.simulate import run_simulate
 from measureformer.experiments import Parts, TrajectoryStore, initial_measure, open_trajectory
 from measureformer.fields import LAWS, ParticleField, Softmax
 from measureformer.fields.layers import SCHEMES, MixLN, run_layers
+from pages import data_of, unpacked
 
 KEYS = {"energy_initial", "energy_final", "energy_monotone", "clusters", "max_norm_error", "steps", "kernel", "wall_s", "versions"}
 MINIMAL = """
@@ -28,7 +29,7 @@ geometry = "sphere"
 horizon = 2.0
 saves = 5
 """
-QUIET = "[output]\nfigures = false\nanimation = false\n"
+QUIET = "[output]\nfigures = false\nreport = false\n"
 LINE = """
 [measure]
 file = "line.csv"
@@ -76,10 +77,11 @@ def test_the_contract(simulate, tmp_path):
         np.testing.assert_allclose(saved["times"], np.linspace(0, 2, 6))
         np.testing.assert_allclose(saved["points"], expected.points[0], atol=1e-12)
     assert {p.name for p in (tmp_path / "run" / "figures").iterdir()} == {"tokens.png", "energy.png", "cosines.png"}
-    page = (tmp_path / "run" / "animation.html").read_text(encoding="utf-8")
-    assert not re.search(r"https?://|src=|href=", page)
-    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
-    np.testing.assert_allclose(data["paths"][0][-1], final.points, atol=6e-5)
+    data = data_of(tmp_path / "run" / "report.html")
+    assert data["labels"] == ["t = 0", "t = 0.4", "t = 0.8", "t = 1.2", "t = 1.6", "t = 2"]
+    np.testing.assert_allclose(unpacked(data["measures"][0]["points"], 6, 16)[-1], final.points, atol=2e-5)
+    curve = data["curves"][0]["y"][0]
+    np.testing.assert_allclose([curve[0], curve[-1]], [found["energy_initial"], found["energy_final"]], rtol=1e-5)
 
 
 def test_a_run_is_not_overwritten_and_the_seed_decides(simulate, tmp_path):
@@ -131,7 +133,7 @@ horizon = 1.0
 def test_small_and_odd_sizes_are_drawn_too(simulate, tmp_path, n, d, kind, geometry):
     text = MINIMAL.replace("n = 16\nd = 3", f"n = {n}\nd = {d}").replace("uniform", kind).replace('"sphere"', f'"{geometry}"')
     assert simulate(text.replace("horizon = 2.0", "horizon = 1")).code == 0
-    assert len(list((tmp_path / "run" / "figures").iterdir())) == 3 and (tmp_path / "run" / "animation.html").exists()
+    assert len(list((tmp_path / "run" / "figures").iterdir())) == 3 and (tmp_path / "run" / "report.html").exists()
 
 
 def test_rescaled_coordinates(simulate, tmp_path):
@@ -322,9 +324,8 @@ def test_probes_follow_and_are_drawn(simulate, tmp_path):
         np.testing.assert_allclose(ours["probes"][0], probes, atol=1e-15)
         np.testing.assert_allclose(ours["probes"], expected.probes[0], atol=1e-12)
         assert ours["probe_measure"].tolist() == [0] * 5 and "probes" not in theirs.files
-    page = (tmp_path / "run" / "animation.html").read_text(encoding="utf-8")
-    data = json.loads(re.search(r"const data = (\{.*\});", page)[1])
-    np.testing.assert_allclose(data["probes"][0], expected.probes[0], atol=6e-5)
+    (measure,) = data_of(tmp_path / "run" / "report.html")["measures"]
+    np.testing.assert_allclose(unpacked(measure["probes"], 6, 5), expected.probes[0], atol=2e-5)
     bad = simulate(text.replace("n = 5\nseed", "n = 5\nd = 4\nseed"), "--force")
     assert bad.code == 2 and "probes have dimension 4, the measures 3" in bad.err
 
@@ -333,7 +334,8 @@ def test_a_film(simulate, tmp_path):
     from PIL import Image
 
     assert simulate(MINIMAL + "[output]\nfigures = false\n", "--animation", "gif").code == 0
-    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"animation.gif"} and not (tmp_path / "run" / "animation.html").exists()
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"animation.gif", "report.html"}
+    assert "id='stage'" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     with Image.open(tmp_path / "run" / "animation.gif") as film:
         frames = []
         for k in range(film.n_frames):

@@ -1,5 +1,6 @@
 """``measureformer sweep``: from a configuration to the store, the table and the figure; exit codes."""
 
+import base64
 import csv
 import json
 
@@ -11,6 +12,7 @@ from measureformer.dynamics import gamma_curve
 from measureformer.experiments.literature.phase_diagram import REFERENCE, REFERENCE_TIMES, standard_error
 from measureformer.experiments.sweep import sweep
 from measureformer.experiments.sweep.jobs import find, run_job
+from pages import data_of
 
 BASE = "[measure]\nn = 6\nd = 2\n[flow]\nhorizon = 1.0\nsaves = 4\n"
 
@@ -34,18 +36,19 @@ def written(tmp_path, text):
 
 def test_a_sweep_of_flows(cli, tmp_path, in_process):
     xr = pytest.importorskip("xarray")
+    pytest.importorskip("plotly")
     path = written(tmp_path, BASE + '[grid]\n"field.beta" = [4.0, 1.0]\n"measure.seed" = [0, 1, 2]\n')
     done = cli("sweep", path, "--out", tmp_path / "run", "--json")
     assert done.code == 0, done.err
     result = json.loads(done.out)
     assert (result["jobs"], result["done"], result["failed"], result["passed"]) == (6, 6, 0, True)
-    assert result["files"] == ["store.zarr", "table.csv", "intervals.csv", "figures/phase-diagram.png"]
+    assert result["files"] == ["store.zarr", "table.csv", "intervals.csv", "figures/phase-diagram.png", "report.html"]
     with (tmp_path / "run" / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["field.beta"], row["measure.seed"]) for row in rows] == [(b, s) for b in ("1.0", "4.0") for s in "012"]
     # a row is what simulate says of the same configuration
     single = written(
-        tmp_path, BASE.replace("d = 2", "d = 2\nseed = 1") + "[field]\nbeta = 4.0\n[output]\nfigures = false\nanimation = false\n"
+        tmp_path, BASE.replace("d = 2", "d = 2\nseed = 1") + "[field]\nbeta = 4.0\n[output]\nfigures = false\nreport = false\n"
     )
     alone = json.loads(cli("simulate", single, "--out", tmp_path / "alone", "--json").out)
     for key in ("energy_initial", "energy_final", "max_norm_error", "drift"):
@@ -63,6 +66,13 @@ def test_a_sweep_of_flows(cli, tmp_path, in_process):
     np.testing.assert_allclose(
         [float(row[k]) for k in ("mean", "low", "high")], [values.mean(), values.mean() - half, values.mean() + half]
     )
+    page = data_of(tmp_path / "run" / "report.html", "sweep")
+    shown = next(q for q in page["quantities"] if q["name"] == "energy_final")
+    assert [page["axes"][k] for k in shown["axes"]] == [{"name": "field.beta", "labels": [1.0, 4.0]}]
+    for key, value in (("mean", values.mean()), ("half", half), ("number", 3)):
+        np.testing.assert_allclose(np.frombuffer(base64.b64decode(shown[key]), "<f4")[1], value, rtol=1e-6)
+    over_time = next(q for q in page["quantities"] if q["name"] == "energy")
+    assert [page["axes"][k]["name"] for k in over_time["axes"]] == ["field.beta", "time"]
     again = cli("sweep", written(tmp_path, BASE + '[grid]\n"field.beta" = [1.0]\n'), "--out", tmp_path / "run")
     assert again.code == 2 and "holds another sweep: config.grid.field.beta" in again.err
     assert cli("simulate", single, "--out", tmp_path / "run").code == 2

@@ -14,10 +14,13 @@ from measureformer.diagnostics import History
 from measureformer.geometry import normalize
 from measureformer.measures import Empirical
 from measureformer.report import write_report
+from measureformer.report.camera import principal_axes
 from measureformer.report.curve import distance_curve
+from measureformer.report.motion import plotly
 from measureformer.report.sections import group_layers
 from measureformer.report.theme import LIGHT, MARKERS, drawable, drawing, readable
 from measureformer.transport import best_point_map
+from pages import data_of, unpacked
 
 PHASES, ENDS = ["start", "disentangle", "match 1"], np.array([0, 1, 9])
 LABELS = ["<script>alert('x')</script>", "$x_2$ & 中文 \x1b[31m " + 300 * "long "]
@@ -30,8 +33,10 @@ def instance(d: int = 3, n: int = 12, N: int = 2):
     sources = [Empirical(cloud)] + [Empirical(np.concatenate([cloud[: n // 2], normalize(rng.normal(size=(1, d)))])) for _ in range(N - 1)]
     targets = [Empirical(normalize(-np.eye(d)[i % d] + 0.3 * rng.normal(size=(mu.size, d)))) for i, mu in enumerate(sources)]
     way = [[normalize((1 - t) * s.points + t * g.points) for s, g in zip(sources, targets, strict=True)] for t in (0, 0.3, 1)]
-    curve = np.linspace(1, 0, 10)[:, None] ** np.arange(1, N + 1)  # ends with zeros
-    history = History(PHASES, ENDS, way, np.arange(10), np.linspace(0, 1, 10), curve)
+    times = np.linspace(0, 1, 10)
+    curve = (1 - times)[:, None] ** np.arange(1, N + 1)  # ends with zeros
+    path = [np.stack([normalize((1 - t) * s.points + t * g.points) for t in times]) for s, g in zip(sources, targets, strict=True)]
+    history = History(PHASES, ENDS, way, np.arange(10), times, curve, 500, path, [np.arange(mu.size) for mu in sources])
     return sources, targets, history
 
 
@@ -82,9 +87,9 @@ LAYERS = [{"index": 0, "kind": "attention", "phase": "disentangle", "parameters"
 
 
 class Page(HTMLParser):
-    """Text, attributes that could load something, links, and whether tags are balanced."""
+    """Text without styles and scripts, attributes that could load something, links, and whether tags are balanced."""
 
-    VOID = {"meta", "link", "img", "source", "br", "rect", "circle", "path"}
+    VOID = {"meta", "link", "img", "source", "br", "path", "input"}
 
     def __init__(self, path):
         super().__init__()
@@ -108,7 +113,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += "" if self.open[-1:] == ["style"] else " " + data
+        self.text += "" if self.open[-1:] in (["style"], ["script"]) else " " + data
 
 
 @pytest.fixture(scope="module", params=[3, 5])
@@ -146,7 +151,8 @@ def test_the_page_is_self_contained(run):
     assert page.open == []
     assert page.loads and all(value.startswith("data:") for value in page.loads)
     assert page.links and all(value.startswith("https://arxiv.org/") for value in page.links)
-    text = run[1].read_text(encoding="utf-8")
+    whole = run[1].read_text(encoding="utf-8")
+    text = whole.replace(plotly(), "") if plotly() else whole
     assert "url(" not in text and "@import" not in text
     assert sum("data:image/png;base64," in value for value in page.loads) == 8  # four figures, light and dark
     assert len(text) < 3e6
@@ -154,7 +160,7 @@ def test_the_page_is_self_contained(run):
 
 def test_nothing_from_outside_becomes_html(run):
     page = Page(run[1])
-    assert not {"script", "the", "hand", "other", "poor", "someone"} & set(page.tags)
+    assert page.tags.count("script") == (5 if plotly() else 3) and not {"the", "hand", "other", "poor", "someone"} & set(page.tags)
     assert page.tags.count("i") == 2  # the two bars of the budget, none from the title
     for words in (*LABELS, "<i>Title</i> & more", "mind <the> gap", "exact: by <hand>", "by <other> code", "<poor>", "Data: <Someone>"):
         assert " ".join(words.split()) in " ".join(page.text.split())
@@ -173,7 +179,7 @@ def test_every_number_of_the_certificate_appears(run):
     ):  # fmt: skip
         assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])", readable_part), number
     assert "Passed" in readable_part and "1–8" in readable_part and "residual block, 17 neurons" in readable_part
-    assert ("principal axes of R^5" in readable_part) == (stated["schedule"]["dimension"] == 5)
+    assert ("principal axes of R⁵" in readable_part) == (stated["schedule"]["dimension"] == 5)
 
 
 def test_failure_is_shown_and_survived(tmp_path):
@@ -208,7 +214,7 @@ def test_sizes(tmp_path, d, n, N):
     path = write_report(tmp_path, certificate=stated, history=history, sources=sources, targets=targets, layers=LAYERS)
     page = Page(path)
     assert f"{N} measures" in page.text if N > 1 else "a measure of" in page.text
-    assert page.tags.count("svg") == 2 * N  # a marker for each measure in both tables
+    assert page.tags.count("svg") == 3 * N  # a marker for each measure in the legend and in both tables
 
 
 def test_an_empty_schedule_and_many_phases(tmp_path):
@@ -272,3 +278,22 @@ def test_layers_are_grouped():
         ("0", "attention", "V 3×3", "disentangle"),
         ("1–8", "residual block, 17 neurons", "W 3×17, U 17×3", "match 1"),
     ]
+
+
+def test_what_moves_is_what_the_history_says(run):
+    data = data_of(run[1])
+    d = run[2]["schedule"]["dimension"]
+    sources, targets, history = instance(d)
+    assert data["labels"][:3] == ["start, 0 of 9 segments", "disentangle, 1 of 9 segments", "match 1, 2 of 9 segments"]
+    np.testing.assert_allclose(data["curves"][0]["y"], history.curve.T, atol=1e-6)
+    weights = np.full(12, 1 / 12)
+    spread = [weights @ np.exp(4 * (x @ x.T - 1)) @ weights for x in history.path[0]]
+    np.testing.assert_allclose(data["curves"][1]["y"][0], spread, rtol=1e-5)
+    points = unpacked(data["measures"][0]["points"], 10, 12)
+    if d == 3:
+        assert data["ground"] == "globe"
+        np.testing.assert_allclose(points, history.path[0], atol=2e-5)
+    else:  # two principal axes on the paper, the third towards the eye
+        axes = principal_axes([mu.points for mu in (*sources, *targets)])
+        assert (data["ground"], data["turn"], data["tilt"]) == ("ball", 0, 0)
+        np.testing.assert_allclose(points[:, :, [1, 2, 0]], history.path[0] @ axes.basis, atol=2e-5)

@@ -103,11 +103,12 @@ class FlowTable(Table):
 
 
 class OutputTable(Table):
-    """[output]: what is written beside the summary and the final tokens."""
+    """[output]: what is written beside the summary and the final tokens. animation = "html" is the one in report.html."""
 
     trajectory: Literal["npz", "parquet", "zarr", "none"] = "npz"
     dtype: Literal["float64", "float32"] = "float64"
     figures: bool = True
+    report: bool = True
     animation: bool | Literal["html", "gif", "mp4", "none"] = "html"
     angle: float = Field(default=CLUSTER_ANGLE, gt=0, le=np.pi)
 

@@ -121,13 +121,14 @@ def write_report_of(result: Interpolation, certificate: dict, out: Path, **looks
     """The report of a run: what happened on the way is executed once more from the schedule."""
     from ..diagnostics import record
     from ..export.network import describe
-    from ..report import write_report
+    from ..report import POINTS, write_report
 
     sources, targets = [p.source for p in result.task], [p.target for p in result.task]
+    samples = max(12, min(60, 12_000 // sum(mu.size for mu in sources)))
     return write_report(
         out,
         certificate=certificate,
-        history=record(result.schedule, sources, targets, samples=max(12, min(60, 12_000 // sum(mu.size for mu in sources)))),
+        history=record(result.schedule, sources, targets, samples=samples, within=samples // 10, kept=POINTS),
         sources=sources,
         targets=targets,
         layers=describe(result.network)["layers"] if result.network else None,

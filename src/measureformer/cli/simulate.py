@@ -24,8 +24,8 @@ from .console import number, stages
 from .devices import ONE_DEVICE, Devices
 
 _EVENTS = 20  # lines of them
-ANIMATIONS = {kind: f"animation.{kind}" for kind in ("html", "gif", "mp4")}
-FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "trajectory.parquet", *ANIMATIONS.values())
+FILMS = {kind: f"animation.{kind}" for kind in ("gif", "mp4")}
+FILES = (SIMULATION_FILE, "config.json", "final.npz", "trajectory.npz", "trajectory.parquet", *FILMS.values())
 FIGURES = ("tokens.png", "energy.png", "cosines.png")
 
 
@@ -96,7 +96,7 @@ def run_simulate(
         else:
             _write_trajectory(out, result, simulation, config.output)
         stage("drawing")
-        _draw(out, result, simulation, config.output)
+        _draw(out, result, simulation, config.output, summary, shown)
         write_whole(out / SIMULATION_FILE, (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
         states.run.remove()
     if not as_json:
@@ -120,7 +120,7 @@ def _read(
             raise InputError(f"{path}: flow.layers are run on one device; leave --devices and --coordinator out")
         if is_one_of_several() and config.output.trajectory == "zarr":
             raise InputError(
-                f'{path}: output.trajectory = "zarr" is written by one process; take "npz", or run in one process with --devices'
+                f'{path}: output.trajectory = "zarr" is written by one process; take "npz", or --devices without --coordinator'
             )
         simulation.options["mesh"] = mesh
     return tables, config, simulation
@@ -240,16 +240,17 @@ def _write_trajectory(out: Path, result: Trajectory, simulation: Simulation, out
     write_whole(out / "trajectory.parquet", sink.getvalue().to_pybytes())
 
 
-def _draw(out: Path, result: Trajectory, simulation: Simulation, output: OutputTable) -> None:
-    from ..report import draw_simulation, write_animation, write_film
+def _draw(out: Path, result: Trajectory, simulation: Simulation, output: OutputTable, summary: dict, shown: dict) -> None:
+    from ..report import draw_simulation, write_film, write_simulation
 
     labels = list(simulation.measures)
-    if output.figures:
+    if output.report:
+        moving = output.animation == "html"
+        write_simulation(out, result, labels, summary=summary, settings=shown, figures=output.figures, moving=moving)
+    elif output.figures:
         draw_simulation(out / "figures", result, labels)
-    if output.animation == "html":
-        write_animation(out / ANIMATIONS["html"], result, labels)
-    elif output.animation in ("gif", "mp4"):
-        write_film(out / ANIMATIONS[output.animation], result, labels)
+    if output.animation in FILMS:
+        write_film(out / FILMS[str(output.animation)], result, labels)
 
 
 def _show(summary: dict, out: Path) -> None:

@@ -13,14 +13,12 @@ from rich.console import Console
 from ..errors import InputError
 from ..experiments.sweep import Plan, Summary, read_plan, sweep
 from ..experiments.sweep.cluster import cluster
-from ..experiments.sweep.figure import phase_diagram
 from ..experiments.sweep.jobs import FAILED, Outcomes, file_digests
 from ..experiments.sweep.local import local
 from .config import read_config
 from .console import stages
 from .kinds import KINDS
 
-FIGURE = "figures/phase-diagram.png"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NEWS = 15.0  # seconds between lines where there is no terminal for a bar
 
@@ -55,28 +53,25 @@ def run_sweep(
                 raise
             raise InputError(f"{out}: {error.strerror}; what was finished is kept: make room, and give the same command") from None
         stage("drawing")
-        drawn = _draw(summary, out)
+        drawn = _draw(summary, out, plan)
     result = _result(summary, out, drawn)
     if not as_json:
         _show(result)
     return result
 
 
-def _draw(summary: Summary, out: Path) -> bool:
-    from ..report.literature import write_picture
+def _draw(summary: Summary, out: Path, plan: Plan) -> list[str]:
+    from ..report import write_sweep
 
-    (out / FIGURE).unlink(missing_ok=True)
-    picture = phase_diagram(summary.store) if summary.done else None
-    if picture is not None:
-        write_picture(out / FIGURE, picture)
-    return picture is not None
+    kind = next(name for name, where in KINDS.items() if where == plan.kind)
+    return write_sweep(out, summary, f"{kind} over {', '.join(axis.key for axis in plan.axes)}")
 
 
-def _result(summary: Summary, out: Path, drawn: bool) -> dict:
+def _result(summary: Summary, out: Path, drawn: list[str]) -> dict:
     unmet = 0
     if "passed" in summary.store.arrays:
         unmet = int((np.asarray(summary.store.arrays["passed"][...]) == 0).sum())
-    files = ["store.zarr", "table.csv", *(["intervals.csv"] if (out / "intervals.csv").exists() else []), *([FIGURE] if drawn else [])]
+    files = ["store.zarr", "table.csv", *(["intervals.csv"] if (out / "intervals.csv").exists() else []), *drawn]
     return {
         "jobs": summary.jobs,
         "done": summary.done,

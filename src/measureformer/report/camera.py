@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .theme import raised
+
 _LOOKED_AT = 300  # points of a cloud that have a say in where the camera stands
 
 
@@ -82,6 +84,12 @@ class Axes3:
     def circle(self) -> bool:
         """Whether the sphere is a circle, looked at from above its plane."""
         return len(self.basis) == 2
+
+    @property
+    def said(self) -> str:
+        """A sentence for a caption, after a space; nothing if all is seen."""
+        axes = f" Projected on the first three principal axes of R{raised(len(self.basis))} ({100 * self.share:.0f} % of the variance)."
+        return axes if self.flat else ""
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         # One coordinate after the other: a matrix product may round the same point differently in clouds of different sizes.

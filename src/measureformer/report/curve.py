@@ -7,7 +7,7 @@ import numpy as np
 
 from ..diagnostics import History
 from .figures import figure_of
-from .theme import Theme, marker, readable
+from .theme import Theme, marker, raised, readable
 
 _LEAST = 1e-17  # radians; nothing below it is drawn
 _NARROWEST = 0.11  # share of the axis that a phase gets, however few its segments
@@ -22,7 +22,7 @@ def distance_curve(history: History, names: Sequence[str], eps: float, theme: Th
     positive = curve[np.isfinite(curve) & (curve > 0)]
     low = 10.0 ** (np.floor(np.log10(max(min([*positive, eps]), _LEAST))) - 1)
     high = 10.0 ** np.ceil(np.log10(max([*positive, eps, 10 * low])) + 0.15)
-    ends, place = np.asarray(history.segments, float), _widened(np.asarray(history.segments, float))
+    ends, place = np.asarray(history.segments, float), widened(np.asarray(history.segments, float))
 
     rows = -(-len(names) // 3)
     figure = figure_of((12.0, 4.7 + 0.26 * rows), theme)
@@ -52,7 +52,7 @@ def distance_curve(history: History, names: Sequence[str], eps: float, theme: Th
     return figure
 
 
-def _widened(ends: np.ndarray) -> np.ndarray:
+def widened(ends: np.ndarray) -> np.ndarray:
     """Places in [0, 1] of the ends of phases: in proportion to segments, but no phase narrower than a least share."""
     lengths = np.maximum(np.diff(ends), 0)
     if not len(lengths) or lengths.sum() == 0:
@@ -72,10 +72,7 @@ def _ticks(ax: Any, theme: Theme, low: float, high: float, *, zero: bool) -> Non
     exponents = np.arange(round(np.log10(low)), round(np.log10(high)) + 1)
     step = max(1, -(-len(exponents) // 9))
     exponents = exponents[::step]
-    labels = [
-        "10" + str(e).translate(str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"))
-        for e in exponents
-    ]
+    labels = ["10" + raised(int(e)) for e in exponents]
     if zero:
         labels[0] = "0"
     ax.set_yticks(10.0**exponents, labels)

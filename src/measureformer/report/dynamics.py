@@ -1,6 +1,5 @@
 """The figures of a simulation: where the tokens are, the energy, and the cosines of pairs."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,44 +7,42 @@ from typing import Any
 
 import numpy as np
 
-from .._files import write_whole
+from ..diagnostics.history import evenly
 from ..flows import Trajectory
-from .camera import FLAT_VIEW, View, principal_axes, shared_view
+from .camera import FLAT_VIEW, Axes3, View, principal_axes, shared_view
 from .figures import figure_of
 from .globe import draw_circle, draw_crosses, draw_globe, draw_points
+from .pixels import pixels, save
 from .theme import LIGHT, Theme, drawable, drawing, readable
 
 _PANELS = 4
 _TOKENS = 2000  # drawn of one measure
 _PAIRS = 400  # tokens of a measure whose pairs are looked at
-_DPI = 150
 
 
-def draw_simulation(folder: Path, result: Trajectory, labels: Sequence[object]) -> list[Path]:
+def draw_simulation(folder: Path, result: Trajectory, labels: Sequence[object], themes: Sequence[Theme] = (LIGHT,)) -> dict[str, list[Any]]:
     """``tokens.png``, ``energy.png`` and ``cosines.png`` in the folder, which is created.
 
     Args:
         folder: where to write.
         result: a trajectory whose quantities have "energy".
         labels: of its measures.
+        themes: the files are drawn in the first of them.
 
     Returns:
-        The paths.
+        The Pillow images by name, one for each theme.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with drawing():
-        figures = {
-            "tokens": tokens_figure(result, LIGHT),
-            "energy": energy_figure(result, drawable(labels), LIGHT),
-            "cosines": cosines_figure(result, LIGHT),
+        names = drawable(labels)
+        drawn = {
+            "tokens": [pixels(tokens_figure(result, theme)) for theme in themes],
+            "energy": [pixels(energy_figure(result, names, theme)) for theme in themes],
+            "cosines": [pixels(cosines_figure(result, theme)) for theme in themes],
         }
-        paths = []
-        for name, figure in figures.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, dpi=_DPI, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
-            write_whole(folder / f"{name}.png", buffer.getvalue())
-            paths.append(folder / f"{name}.png")
-    return paths
+    for name, images in drawn.items():
+        save(folder / f"{name}.png", images[0])
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,8 @@ class Frames:
         tokens: for each measure coordinates (frames, n_i, 3) of some of its tokens: principal axes of all if d > 3, a third coordinate 0
             if d < 3.
         probes: the same of its probes.
+        rows: which tokens these are, for each measure.
+        axes: how they were projected.
         spherical: whether tokens are on a sphere.
         circle: whether that is a circle.
         flat: whether the picture is a projection of something larger, or a plane.
@@ -66,6 +65,8 @@ class Frames:
     picked: np.ndarray
     tokens: list[np.ndarray]
     probes: list[np.ndarray]
+    rows: list[np.ndarray]
+    axes: Axes3
     spherical: bool
     circle: bool
     flat: bool
@@ -74,10 +75,10 @@ class Frames:
 
 def frames(result: Trajectory, most: int, tokens: int) -> Frames:
     """At most so many times, and so many tokens (and probes) of each measure."""
-    picked = np.unique(np.linspace(0, len(result.times) - 1, min(most, len(result.times))).round().astype(int))
+    picked = evenly(len(result.times), most)
 
     def thinned(x: Any) -> np.ndarray:
-        some = np.unique(np.linspace(0, x.shape[1] - 1, min(tokens, x.shape[1])).round().astype(int))
+        some = evenly(x.shape[1], tokens)
         path = np.stack([x[k][some] for k in picked]).astype(float)
         return np.concatenate([path, np.zeros((*path.shape[:2], max(0, 2 - path.shape[2])))], axis=2)
 
@@ -87,7 +88,8 @@ def frames(result: Trajectory, most: int, tokens: int) -> Frames:
     placed, carried = ([np.stack([axes(x) for x in path]) for path in group] for group in (paths, passive))
     reach = 1.0 if spherical else max(1e-12, *(float(abs(path).max()) for path in (*placed, *carried) if path.size))
     flat = axes.flat or axes.circle or not spherical
-    return Frames(picked, placed, carried, spherical, spherical and result.points[0].shape[2] == 2, flat, reach)
+    rows = [evenly(x.shape[1], tokens) for x in result.points]
+    return Frames(picked, placed, carried, rows, axes, spherical, spherical and axes.circle, flat, reach)
 
 
 def tokens_figure(result: Trajectory, theme: Theme) -> Any:
@@ -153,7 +155,7 @@ def cosines_figure(result: Trajectory, theme: Theme) -> Any:
     """The median cosine of pairs of tokens against time, with the middle half and the middle nine tenths of the pairs."""
     figure, ax = _plot(theme, "cosine of pairs")
     for i, x in enumerate(result.points[:4]):
-        some = np.unique(np.linspace(0, x.shape[1] - 1, min(_PAIRS, x.shape[1])).round().astype(int))
+        some = evenly(x.shape[1], _PAIRS)
         if len(some) < 2:
             continue
         upper = np.triu_indices(len(some), 1)

@@ -12,8 +12,9 @@ from ..experiments.literature import Page, Panel, Picture, Series, Table
 from .figures import figure_of
 from .globe import draw_circle
 from .parts import figure, number, table, text
+from .pixels import pixels, save, small_png
 from .theme import DARK, LIGHT, Theme, drawing, readable
-from .write import page_of, pixels, small_png
+from .write import page_of
 
 _STYLES = {"line": ("-", 1.7), "thin": ("-", 0.6), "dashed": ("--", 1.7), "dotted": (":", 1.7)}
 _CELL = (3.9, 3.5)  # inches of a panel
@@ -36,7 +37,7 @@ def write_page(directory: Path, page: Page) -> list[Path]:
         for picture in page.pictures:
             light, dark = pixels(draw_picture(picture, LIGHT)), pixels(draw_picture(picture, DARK))
             paths.append(directory / "figures" / f"{picture.name}.png")
-            _save(paths[-1], light)
+            save(paths[-1], light)
             pictures.append(figure(small_png(light), small_png(dark), picture.caption, text(picture.caption), light.size))
     for sheet in page.tables:
         paths.append(directory / "tables" / f"{sheet.name}.csv")
@@ -44,13 +45,6 @@ def write_page(directory: Path, page: Page) -> list[Path]:
     paths.append(directory / "report.html")
     write_whole(paths[-1], page_of(page.title, _body(page, pictures)).encode())
     return paths
-
-
-def write_picture(path: Path, picture: Picture) -> None:
-    """Write one picture as a PNG; its folder is created if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with drawing():
-        _save(path, pixels(draw_picture(picture, LIGHT)))
 
 
 def draw_picture(picture: Picture, theme: Theme) -> Any:
@@ -166,9 +160,3 @@ def _body(page: Page, pictures: list[str]) -> str:
 
 def _cell(value: Any) -> str:
     return number(float(value), 4) if isinstance(value, float | np.floating) else number(value)
-
-
-def _save(path: Path, image: Any) -> None:
-    buffer = io.BytesIO()
-    image.save(buffer, "png")
-    write_whole(path, buffer.getvalue())

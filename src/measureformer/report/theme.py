@@ -74,6 +74,11 @@ def readable(value: Any, digits: int = 3) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def raised(exponent: int) -> str:
+    """A whole number as a superscript."""
+    return str(exponent).translate(str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"))
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
     """Settings of a figure, whatever the user's matplotlibrc says; they are put back afterwards."""

@@ -1,6 +1,5 @@
 """Writes the report of a run: one HTML file that needs nothing else, and its figures as PNG beside it."""
 
-import io
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,13 +12,14 @@ from ..diagnostics import History
 from ..measures import Empirical
 from ..transport.pointmap import PointMap
 from . import sections
+from .along import along_schedule
 from .curve import distance_curve
 from .figures import before_after, no_attention, phases, shown_phases
-from .parts import figure, mark_colors, text
+from .motion import stage
+from .parts import figure, mark_colors, script, text
+from .pixels import pixels, save, small_png
 from .scene import Scene, make_scene
 from .theme import DARK, LIGHT, Theme, drawing
-
-_DPI = 150
 
 
 def write_report(
@@ -38,7 +38,8 @@ def write_report(
 ) -> Path:
     """Write ``report.html`` and ``figures/*.png``.
 
-    The page holds its pictures (for light and for dark paper) and its style, loads nothing, and needs no JavaScript.
+    The page holds its pictures (for light and for dark paper), its style and its scripts, and loads nothing; without JavaScript it lacks
+    what moves.
 
     Args:
         directory: the run's; created if need be.
@@ -64,6 +65,7 @@ def write_report(
         sections.header(certificate, title, labels, scene.shared),
         pictures["before-after"],
         sections.facts(certificate),
+        stage(along_schedule(scene, history, sources, certificate["eps"])) if history.path else "",
         "" if comparison is None else sections.comparison_section(certificate, comparison, pictures["no-attention"]),
         sections.how_section(history, pictures["phases"]),
         sections.pairs_section(certificate, pictures["distance"], history.atoms),
@@ -91,15 +93,14 @@ def _draw(folder: Path, scene: Scene, certificate: dict, history: History, compa
     with drawing():
         for name, draw in drawings.items():
             light, dark = pixels(draw(LIGHT)), pixels(draw(DARK))
-            light.save(folder / f"{name}.png")
+            save(folder / f"{name}.png", light)
             pictures[name] = figure(small_png(light), small_png(dark), captions[name], text(captions[name]), light.size)
     return pictures
 
 
 def _captions(scene: Scene, history: History) -> dict[str, str]:
-    axes = f" Projected on the first three principal axes of R^{len(scene.axes.basis)} ({100 * scene.axes.share:.0f} % of the variance)."
     clouds = " Points that belong to several sources have several colours." if scene.shared else ""
-    clouds += axes if scene.axes.flat else ""
+    clouds += scene.axes.said
     shown, phases_run = len(shown_phases(history.phases)), len(history.phases)
     some = f" {shown} of {phases_run} are shown." if shown < phases_run else ""
     return {
@@ -108,22 +109,6 @@ def _captions(scene: Scene, history: History) -> dict[str, str]:
         "distance": "Distance of each measure to its target along the schedule. It need not fall on the way: phases prepare later ones.",
         "no-attention": f"Left: where the best map of points takes the sources; rings are the targets. Right: the distance left.{clouds}",
     }
-
-
-def pixels(drawn: Any) -> Any:
-    """A matplotlib figure as a Pillow image."""
-    from PIL import Image
-
-    drawn.set_dpi(_DPI)
-    drawn.canvas.draw()
-    return Image.fromarray(np.asarray(drawn.canvas.buffer_rgba())[..., :3].copy())
-
-
-def small_png(image: Any) -> bytes:
-    """A PNG of 256 colours, a third of the size."""
-    data = io.BytesIO()
-    image.quantize(256).save(data, "png", optimize=True)
-    return data.getvalue()
 
 
 def _footer(attribution: str) -> str:
@@ -141,5 +126,5 @@ def page_of(title: str, body: str) -> str:
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta name='color-scheme' content='light dark'><link rel='icon' href='data:,'>"
         f"<title>{text(title)}</title><style>{style}</style></head>\n"
-        f"<body><main>\n{body}\n</main></body></html>\n"
+        f"<body><main>{script('theme')}\n{body}\n</main></body></html>\n"
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..literature.page import Image, Panel, Picture, Series
 from .jobs import Kind, find, replaced
+from .means import student
 from .plan import Axis
 from .store import Store
 
@@ -34,8 +35,7 @@ def phase_diagram(store: Store) -> Picture | None:
         return None
     values = _whole(store, name)
     repeats = tuple(k for k, axis in enumerate(plan.axes) if axis.repeats)
-    count = np.isfinite(values).sum(axis=repeats, keepdims=True)
-    mean = np.where(count, np.nansum(values, axis=repeats, keepdims=True) / np.maximum(count, 1), np.nan)
+    mean = np.expand_dims(student(values, repeats, plan.confidence).mean, repeats)
     beta, time = betas[0], horizons[0] if horizons else len(plan.axes)
     others = [k for k, axis in enumerate(plan.axes) if k not in (beta, time) and not axis.repeats]
     times = np.array(plan.axes[time].values if horizons else store.layout.coordinates["time"], float)

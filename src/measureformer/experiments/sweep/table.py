@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .jobs import DONE, FAILED, PENDING
+from .means import student
 from .store import Store, every_place
 
 STATUS = {PENDING: "pending", DONE: "done", FAILED: "failed"}
@@ -28,10 +29,9 @@ def job_rows(store: Store) -> tuple[list[str], list[list[Any]]]:
 
 
 def interval_rows(store: Store) -> tuple[list[str], list[list[Any]]]:
-    r"""Means over seeds and samples with their confidence intervals: a row for each point of the other axes and each result.
+    """Means over seeds and samples with their confidence intervals: a row for each point of the other axes and each result.
 
-    For k values with mean m and standard deviation s, $m \pm t_{k-1} s / \sqrt k$, where t is the quantile of Student's distribution: exact
-    for independent normal values, and good for many others. Jobs without a value are left out; one value alone has no interval.
+    They are exact for independent normal values, and good for many others (``student``). Jobs without a value are left out.
     """
     plan = store.plan
     others = [k for k, axis in enumerate(plan.axes) if not axis.repeats]
@@ -49,23 +49,10 @@ def interval_rows(store: Store) -> tuple[list[str], list[list[Any]]]:
     rows = []
     for place, group in groups.items():
         own = [plan.axes[k].labels[i] for k, i in zip(others, place, strict=True)]
-        rows += [[*own, name, *interval(np.array(found), plan.confidence), len(found)] for name, found in group.items()]
+        for name, found in group.items():
+            mean, half, std, count = student(np.array(found), (0,), plan.confidence)
+            rows.append([*own, name, float(mean), float(mean - half), float(mean + half), float(std), int(count)])
     return columns, rows
-
-
-def interval(values: np.ndarray, confidence: float) -> tuple[float, float, float, float]:
-    """Mean, low and high end of its interval (NaN for one value), and standard deviation."""
-    from scipy.stats import t
-
-    k = len(values)
-    if not k:
-        return float("nan"), float("nan"), float("nan"), float("nan")
-    mean = float(values.mean())
-    if k == 1:
-        return mean, float("nan"), float("nan"), float("nan")
-    std = float(values.std(ddof=1))
-    half = float(t.ppf((1 + confidence) / 2, k - 1)) * std / np.sqrt(k)
-    return mean, mean - float(half), mean + float(half), std
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
