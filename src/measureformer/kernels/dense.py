@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Integer
 from .._types import Array, namespace
 from .powers import exp2
 
-TILE = 1024  # queries and keys of a tile
+TILE = 512  # queries and keys of a tile, which then stays in the cache of a core in float64 too
 
 # The share of a float's exponents that scores may use below the bound, twice. The others are for the weights.
 _SAFE = 0.35
