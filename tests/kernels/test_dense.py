@@ -115,6 +115,25 @@ def test_an_atom_without_weight_neither_shifts_nor_overflows(small_tiles):
     assert relative(numerator / mass[:, None], barycentre) < 1e-13
 
 
+@pytest.mark.parametrize("tile", [32, 512])
+def test_the_derivative_in_a_weight_that_is_zero(monkeypatch, tile):
+    """Of an atom whose scores are above those of all that count: e^{score} (v - average) / mass. In tiles, and written out."""
+    monkeypatch.setattr("measureformer.kernels.dense.TILE", tile)
+    z, y, w, v = instance(11)
+    y[5], w[5] = 6 * z[0] / np.linalg.norm(z[0]), 0.0
+
+    def average(w):
+        numerator, mass, _ = exponential_sums(*map(jnp.asarray, (z, y)), w, jnp.asarray(v))
+        return numerator / mass[:, None]
+
+    found = jax.jvp(average, (jnp.asarray(w),), (jnp.eye(M)[5],))[1]
+    scores = z @ y.T
+    share = np.exp(scores - scores.max(1, keepdims=True))
+    mass = share @ w
+    assert (scores[0, 5] > scores[0, w > 0] + 1).all()
+    assert relative(found, share[:, 5:6] * (v[5] - share @ (w[:, None] * v) / mass[:, None]) / mass[:, None]) < 1e-12
+
+
 def test_float32_stays_and_is_accurate():
     z, y, w, v = (a.astype(np.float32) for a in instance(7, n=1500, m=1500))
     barycentre, log_mass = naive.exponential_sums(z, y, w, v)

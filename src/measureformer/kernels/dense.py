@@ -88,8 +88,8 @@ def exponentials(
     top = xp.where(top > -xp.inf, top, 0)
     if xp is jnp:
         top = lax.stop_gradient(top)
-    # scores above the top belong to atoms that do not count
-    share = xp.exp(xp.minimum(scores - top, 0))
+    # far above the top are only atoms that do not count: what is finite and times 0
+    share = xp.exp(xp.minimum(scores - top, log(xp.finfo(scores.dtype).max) / 2))
     if seen is not None:
         share = xp.where(seen, share, 0)
     both = share @ (weights[..., None] * xp.concatenate([values, xp.ones_like(weights)[..., None]], -1))
