@@ -107,7 +107,9 @@ class Harmonic(eqx.Module):
         size = min(len(x), _BLOCK)
 
         def mend(value):
-            order, count = jnp.argsort(~far, stable=True), far.sum()
+            # the numbers of those that are far, then the last one again and again
+            count, last = far.sum(), len(x) - 1
+            order = jnp.minimum(jnp.sort(jnp.where(far, jnp.arange(len(x)), len(x))), last)
 
             def more(state):
                 return state[0] * size < count
