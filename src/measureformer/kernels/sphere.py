@@ -69,8 +69,10 @@ class SphereKernel(eqx.Module):
         if pays(self.degree, len(x)):
             order, points = by_latitude(_turned(query(x)))
             out = spread(points, lambda z: _values(z, maps, self.degree, radial), width=width(self.degree))
-            return tuple(jnp.zeros_like(part).at[order].set(part, unique_indices=True) for part in out)
-        return spread(x, lambda points: _values(_turned(query(points.T)).T, maps, self.degree, radial))
+            numerator, mass, shift = (jnp.zeros_like(part).at[order].set(part, unique_indices=True) for part in out)
+        else:
+            numerator, mass, shift = spread(x, lambda points: _values(_turned(query(points.T)).T, maps, self.degree, radial))
+        return numerator, mass, shift
 
 
 @lru_cache(maxsize=16)
