@@ -115,6 +115,25 @@ def test_an_atom_without_weight_neither_shifts_nor_overflows(small_tiles):
     assert relative(numerator / mass[:, None], barycentre) < 1e-13
 
 
+@pytest.mark.parametrize("tile", [32, 512])
+def test_the_derivative_in_a_weight_that_is_zero(monkeypatch, tile):
+    """Of an atom whose scores are above those of all that count: e^{score} (v - average) / mass. In tiles, and written out."""
+    monkeypatch.setattr("measureformer.kernels.dense.TILE", tile)
+    z, y, w, v = instance(11)
+    y[5], w[5] = 6 * z[0] / np.linalg.norm(z[0]), 0.0
+
+    def average(w):
+        numerator, mass, _ = exponential_sums(*map(jnp.asarray, (z, y)), w, jnp.asarray(v))
+        return numerator / mass[:, None]
+
+    found = jax.jvp(average, (jnp.asarray(w),), (jnp.eye(M)[5],))[1]
+    scores = z @ y.T
+    share = np.exp(scores - scores.max(1, keepdims=True))
+    mass = share @ w
+    assert (scores[0, 5] > scores[0, w > 0] + 1).all()
+    assert relative(found, share[:, 5:6] * (v[5] - share @ (w[:, None] * v) / mass[:, None]) / mass[:, None]) < 1e-12
+
+
 def test_float32_stays_and_is_accurate():
     z, y, w, v = (a.astype(np.float32) for a in instance(7, n=1500, m=1500))
     barycentre, log_mass = naive.exponential_sums(z, y, w, v)
@@ -186,11 +205,11 @@ def test_what_causal_knows_without_looking():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_powers_of_two(dtype):
     info = np.finfo(dtype)
-    t = np.concatenate([np.linspace(info.minexp, 0, 100_001), -np.geomspace(1e-30, 1, 1000)]).astype(dtype)
+    t = np.concatenate([np.linspace(info.minexp, info.maxexp // 2, 100_001), -np.geomspace(1e-30, 1, 1000)]).astype(dtype)
     value = np.asarray(jax.jit(exp2)(t))
     assert value.dtype == dtype
     assert (abs(value - np.exp2(t.astype(np.longdouble))) <= 1.1 * info.eps * value).all()
-    special = np.array([-np.inf, 2 * info.minexp, np.nan, 5.0], dtype)
-    np.testing.assert_array_equal(exp2(jnp.asarray(special)), [info.tiny, info.tiny, np.nan, 1])
+    special = np.array([-np.inf, 2 * info.minexp, np.nan, 5.0, np.inf], dtype)
+    np.testing.assert_array_equal(exp2(jnp.asarray(special)), [info.tiny, info.tiny, np.nan, 32, 2.0 ** (info.maxexp // 2)])
     slope = jax.vmap(jax.grad(exp2))(jnp.asarray([-1.0, -10.25], dtype))
     np.testing.assert_allclose(slope, np.log(2) * np.exp2([-1, -10.25]), rtol=4 * info.eps)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from measureformer import InputError
-from measureformer.kernels import CircleKernel, SphereKernel, radii
+from measureformer.kernels import CircleKernel, SphereKernel, bands, radii
 from measureformer.kernels.radial import chebyshev, coefficients
 from measureformer.kernels.separable import CHUNK, powers
-from measureformer.kernels.sphere import legendre_tables
+from measureformer.kernels.sphere import _FRAME, legendre_tables
 
 KERNELS = {2: CircleKernel, 3: SphereKernel}
 
@@ -170,18 +170,52 @@ def test_tables_are_orthonormal_harmonics():
         np.testing.assert_allclose(over * np.sin(theta), P if m else 0 * P, atol=1e-12)
 
 
+def test_bands_of_latitude(monkeypatch):
+    """Chunks that are cut, with most points in one band and some bands empty; both ends of the axis of latitudes have a token."""
+    monkeypatch.setattr("measureformer.kernels.sphere.pays", lambda degree, n: True)
+    monkeypatch.setattr("measureformer.kernels.separable.CHUNK", 100)
+    rng = np.random.default_rng(4)
+    y, w = cloud(rng, 330, 3)
+    y[2:4] = _FRAME[2], -_FRAME[2]
+    plan = radii(9.0, 9.0, 1e-13, 3)
+    assert plan.degree > 25
+    assert max(wrong(SphereKernel(plan), 9 * y, y, w)) <= plan.error < 1e-12
+
+
+@pytest.mark.parametrize("degree", [9, 79, 200])
+def test_few_polynomials_stand_for_a_band(degree):
+    theta = 1.0 + np.linspace(0, bands.width(degree), 50)
+    C, S, T = bands.band(degree, jnp.asarray(theta))
+    exact = np.exp(1j * np.outer(np.arange(degree + 1), theta))
+    np.testing.assert_allclose(C @ T + 1j * (S @ T), exact, atol=1e-14 * np.sqrt(degree))
+
+
+def test_points_by_latitude():
+    points = jnp.asarray(unit(np.random.default_rng(5), 200, 3))
+    order, ordered = bands.by_latitude(points)
+    np.testing.assert_array_equal(ordered[:, :3], points[order])
+    np.testing.assert_allclose(ordered[:, 3], np.sort(np.arccos(points[:, 2])), atol=4e-6)
+    assert sorted(np.asarray(order)) == list(range(200))
+
+
 @pytest.mark.slow
-def test_derivatives_forward():
+@pytest.mark.parametrize("in_bands", [False, True])
+def test_derivatives_forward(monkeypatch, in_bands):
+    """Tokens on the axes too."""
+    monkeypatch.setattr("measureformer.kernels.sphere.pays", lambda degree, n: in_bands)
     rng = np.random.default_rng(2)
     y, w = cloud(rng, 60, 3)
+    y[2:8] = np.vstack([np.eye(3), -np.eye(3)])
     kernel = SphereKernel(radii(1.0, 2.0, 1e-12, 3))
     B = np.diag([1.0, 1.5, 2.0])
     v = rng.normal(size=y.shape)
     _, slope = jax.jvp(lambda z: kernel(z, jnp.asarray(y), jnp.asarray(w))[1:], (jnp.asarray(y @ B),), (jnp.asarray(v),))
     # the derivative of e^{shift} mass is the numerator
     numerator, mass, _ = kernel(jnp.asarray(y @ B), jnp.asarray(y), jnp.asarray(w))
-    found = slope[0] + mass * slope[1]
-    np.testing.assert_allclose(found[2:], (numerator * v).sum(1)[2:], atol=1e-10)  # the first two are the poles
+    np.testing.assert_allclose(slope[0] + mass * slope[1], (numerator * v).sum(1), atol=1e-10)
+    z, turned = 2 * unit(rng, 60, 3), np.cross(y, v)  # keys stay on the sphere
+    _, slope = jax.jvp(lambda y: kernel(jnp.asarray(z), y, jnp.asarray(w))[1], (jnp.asarray(y),), (jnp.asarray(turned),))
+    np.testing.assert_allclose(slope, (np.exp(z @ y.T - 2) * (z @ turned.T)) @ w, atol=1e-10)
 
 
 def test_what_has_no_expansion_is_refused():

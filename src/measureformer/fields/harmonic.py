@@ -83,10 +83,7 @@ class Harmonic(eqx.Module):
 
     def _one(self, x, y, w, t):
         law = self.law
-        x, y = normalize(x), normalize(y)
-        z = transform(law.Q, _beta(law) * x, t, "Q")
-        z = z if law.K is None else z @ law.K
-        numerator, mass, shift = self.kernel(z, y, w)
+        numerator, mass, shift = self.kernel(x, y, w, lambda x: self._queries(x, t))
         error = self.kernel.error * total(w.sum())
         if isinstance(law, Unnormalised):
             bound = jnp.full_like(mass, error)
@@ -101,6 +98,10 @@ class Harmonic(eqx.Module):
         value = transform(law.V, numerator / jnp.where(mass > 0, mass, 1)[:, None], t, "V")
         return self._mended(value, bound > self.rtol, x, y, w, t), bound
 
+    def _queries(self, x, t):
+        z = transform(self.law.Q, _beta(self.law) * normalize(x), t, "Q")
+        return z if self.law.K is None else z @ self.law.K
+
     def _mended(self, value, far, x, y, w, t):
         """``value`` with the law itself at the queries that are far from all mass, block by block until there are no more."""
         size = min(len(x), _BLOCK)
@@ -108,7 +109,8 @@ class Harmonic(eqx.Module):
         count = largest(far.sum())  # on the device that has most of them: the others go along, because the law sums over all devices
 
         def mend(value):
-            order = jnp.argsort(~far, stable=True)
+            # the numbers of those that are far, then the last one again and again
+            order = jnp.minimum(jnp.sort(jnp.where(far, jnp.arange(len(x)), len(x))), len(x) - 1)
 
             def more(state):
                 return state[0] * size < count
@@ -116,7 +118,7 @@ class Harmonic(eqx.Module):
             def block(state):
                 i, value = state
                 rows = jax.lax.dynamic_slice_in_dim(order, jnp.minimum(i * size, len(x) - size), size)
-                return i + 1, value.at[rows].set(jnp.where(far[rows, None], self.law(x[rows], y, w, t), value[rows]))
+                return i + 1, value.at[rows].set(jnp.where(far[rows, None], self.law(normalize(x[rows]), normalize(y), w, t), value[rows]))
 
             return jax.lax.while_loop(more, block, (0, value))[1]
 

@@ -2,16 +2,18 @@
 
 from math import sqrt
 
+from .bands import pays
 from .radial import Radii
 
 # Seconds of one core, measured by ``benchmarks/kernels.py`` (make kernels) on x86 with AVX-512, in float64; a chip that is twice as fast at
 # everything chooses the same.
-PAIR = 1.3e-9  # dense: a pair of a query and a key
+PAIR = 1.05e-9  # dense: a pair of a query and a key
 CALL = 3e-5  # harmonic: a call, before there is any point
-COMPILED = 20.0  # harmonic: a flow is so much longer in compilation
-EVALUATIONS = 400  # of the field, in a flow that is worth a thought
+COMPILED = 13.0  # harmonic: a flow is so much longer in compilation
+EVALUATIONS = 1000  # of the field, in a flow that is worth a thought: 13 in each step of the default solver
 CIRCLE = 12e-9, 0.7e-9  # a key, or a query of a single radial function: times sqrt(L + 1), times L
 SPHERE = 35e-9, 18e-9, 0.2e-9  # the same: once, times L, times L^2
+BANDS = 370e-9, 10e-9  # the same in bands of latitude: once, times L
 MAPS = {2: 0.35, 3: 0.85}  # what each radial function adds to the cost of a query
 
 
@@ -31,5 +33,6 @@ def harmonic_seconds(plan: Radii, queries: int, keys: int, d: int) -> float:
     if d == 2:
         point, table = CIRCLE[0] * sqrt(L + 1) + CIRCLE[1] * L, 0.0
     else:
-        point, table = SPHERE[0] + SPHERE[1] * L + SPHERE[2] * L**2, 2e-9 * L**3
+        point = BANDS[0] + BANDS[1] * L if pays(L, queries) else SPHERE[0] + SPHERE[1] * L + SPHERE[2] * L**2
+        table = 2e-9 * L**3
     return CALL + (point * (keys / 2 + queries * (1 + MAPS[d] * plan.nodes)) + table * (1 + plan.nodes))

@@ -6,6 +6,8 @@ The numerator is the gradient of this one sum. Numbers k = a + A b are split int
 point has about 4 sqrt(L) features instead of 2 L, and the rest is products of matrices.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -30,13 +32,17 @@ class CircleKernel(eqx.Module):
         self.reach, self.error = np.array([plan.shortest, plan.longest]), plan.error
 
     def __call__(
-        self, z: Float[Array, "n 2"], y: Float[Array, "m 2"], weights: Float[Array, " m"]
+        self,
+        x: Float[Array, "n 2"],
+        y: Float[Array, "m 2"],
+        weights: Float[Array, " m"],
+        query: Callable[[Array], Array] = lambda x: x,
     ) -> tuple[Float[Array, "n 2"], Float[Array, " n"], Float[Array, " n"]]:
         """(numerator, mass, shift), see ``SphereKernel``."""
         small, large = _steps(self.degree)
-        radial = Radial.of(self, z, small * large - 1, 2)
+        radial = Radial.of(self, query(x[:1]), small * large - 1, 2)
         maps = _maps(radial.f, _moments(y, weights, small, large), slopes=radial.slopes)
-        return spread(z, lambda points: _values(points, maps, small, large, radial))
+        return spread(x, lambda points: _values(query(points.T).T, maps, small, large, radial))
 
 
 def _steps(degree: int) -> tuple[int, int]:
@@ -58,9 +64,9 @@ def _turns(points, small: int, large: int):
 def _moments(y, weights, small: int, large: int):
     """Re and Im of m_k, k < A B."""
 
-    def features(points):
-        _, _, _, U, W = _turns(points, small, large)
-        return ((U, W),)
+    def features(points, w):
+        *_, U, W = _turns(points, small, large)
+        return ((w * U) @ W.T,)
 
     (M,) = gathered(y, weights, features)
     M = M.reshape(2, small, 2, large)

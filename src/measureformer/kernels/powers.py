@@ -1,4 +1,4 @@
-"""Powers of two, for exponents that are not positive: an exponential that the processor does without a call."""
+"""Powers of two: an exponential that the processor does without a call."""
 
 from math import factorial, log
 
@@ -14,14 +14,14 @@ _DEGREE = {np.dtype(np.float32): 6, np.dtype(np.float64): 11}
 
 @jax.custom_jvp
 def exp2(t: Float[jax.Array, "..."]) -> Float[jax.Array, "..."]:
-    r"""$2^{\min(t, 0)}$, and the smallest normal number where that is smaller; each dtype in its own precision.
+    r"""$2^t$ in the precision of the dtype, t clipped to exponents of normal numbers, and to half of the largest of them.
 
     With $t = k + f$, k the nearest integer, $2^t = 2^k p(f)$: the polynomial p is the Chebyshev series of $2^f$ on $[-1/2, 1/2]$, and k is
-    added to the exponent bits. On a processor this takes three quarters of the time of ``jnp.exp`` inside a sum over pairs. Other devices
+    added to the exponent bits. On a processor this takes two thirds of the time of ``jnp.exp`` inside a sum over pairs. Other devices
     have a unit for powers of two: there it is ``jnp.exp2``.
     """
     if jnp.dtype(t.dtype) not in _DEGREE:
-        return jnp.exp2(jnp.minimum(t, 0))
+        return _by_library(t)
     return lax.platform_dependent(t, cpu=_by_polynomial, default=_by_library)
 
 
@@ -31,20 +31,28 @@ def _derivative(primals, tangents):
     return value, value * tangents[0] * value.dtype.type(log(2))
 
 
+def _clipped(t):
+    info = jnp.finfo(t.dtype)
+    return jnp.clip(t, info.minexp, info.maxexp // 2)
+
+
 def _by_library(t):
-    return jnp.exp2(jnp.clip(t, jnp.finfo(t.dtype).minexp, 0))
+    return jnp.exp2(_clipped(t))
 
 
 def _by_polynomial(t):
     info = jnp.finfo(t.dtype)
     bits = jnp.int32 if info.bits == 32 else jnp.int64
-    t = jnp.clip(t, info.minexp, 0)
+    t = _clipped(t)
     k = jnp.round(t)
     f = t - k
-    coefficients = [t.dtype.type(a) for a in _polynomial(_DEGREE[jnp.dtype(t.dtype)])]
-    value = jnp.full_like(f, coefficients[-1])
-    for a in coefficients[-2::-1]:
-        value = value * f + a
+    # all but the constant in sums of two terms, then of four, ...: they do not wait for each other as in the scheme of Horner
+    constant, *sums = [t.dtype.type(a) for a in _polynomial(_DEGREE[jnp.dtype(t.dtype)])]
+    power = f
+    while len(sums) > 1:
+        sums = [a + b * power for a, b in zip(sums[::2], sums[1::2], strict=False)] + sums[len(sums) - len(sums) % 2 :]
+        power = power * power
+    value = constant + f * sums[0]
     return lax.bitcast_convert_type(lax.bitcast_convert_type(value, bits) + (k.astype(bits) << info.nmant), t.dtype)
 
 

@@ -25,34 +25,60 @@ def powers(c: Float[Array, " n"], s: Float[Array, " n"], count: int) -> tuple[Fl
 
 
 def gathered(
-    y: Float[Array, "m d"], weights: Float[Array, " m"], features: Callable[[Any], tuple[tuple[Any, Any], ...]]
+    y: Float[Array, "m d"], weights: Float[Array, " m"], features: Callable[[Any, Any], tuple[Any, ...]], *, width: float | None = None
 ) -> tuple[Float[Array, "..."], ...]:
-    """sum_j w_j U_a(y_j) W_b(y_j) for each pair (U, W) that ``features`` makes of points (d, chunk): arrays (a, chunk), (b, chunk).
+    """The sum over chunks of ``features(points, w)``, points (d, chunk) and their weights; see ``_walk`` for the rest.
 
-    Over the points of all devices, if they are spread."""
-    m = len(y)
-    size = min(CHUNK, m)
+    Over the points of all devices, if they are spread.
+    """
+    size = min(CHUNK, len(y))
 
-    def add(i, sums):
-        start = jnp.minimum(i * size, m - size)
-        w = jax.lax.dynamic_slice_in_dim(weights, start, size)
-        w = jnp.where(start + jnp.arange(size) >= i * size, w, 0)  # the last chunk overlaps the one before
-        pairs = features(jax.lax.dynamic_slice_in_dim(y, start, size).T)
-        return tuple(total + (w * U) @ W.T for total, (U, W) in zip(sums, pairs, strict=True))
+    def add(start, mine, points, sums):
+        w = jnp.where(mine, jax.lax.dynamic_slice_in_dim(weights, start, size), 0)
+        return tuple(a + b for a, b in zip(sums, features(points, w), strict=True))
 
-    shapes = jax.eval_shape(lambda: tuple(U @ W.T for U, W in features(jnp.zeros((y.shape[1], size), y.dtype))))
-    return total(jax.lax.fori_loop(0, -(-m // size), add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes)))
+    shapes = jax.eval_shape(features, jnp.zeros((y.shape[1], size), y.dtype), jnp.zeros(size, y.dtype))
+    return total(_walk(y, width, add, tuple(jnp.zeros(s.shape, y.dtype) for s in shapes)))
 
 
-def spread(z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]]) -> tuple[Float[Array, "..."], ...]:
-    """``values`` maps points (d, chunk) to arrays (*k, chunk); its results for all points, (n, *k)."""
-    n = len(z)
-    size = min(CHUNK, n)
+def spread(
+    z: Float[Array, "n d"], values: Callable[[Any], tuple[Any, ...]], *, width: float | None = None
+) -> tuple[Float[Array, "..."], ...]:
+    """``values`` maps points (d, chunk) to arrays (*k, chunk); its results for all points, (n, *k); see ``_walk`` for the rest."""
+    size = min(CHUNK, len(z))
     shapes = jax.eval_shape(values, jnp.zeros((z.shape[1], size), z.dtype))
 
-    def fill(i, out):
-        start = jnp.minimum(i * size, n - size)
-        found = values(jax.lax.dynamic_slice_in_dim(z, start, size).T)
-        return tuple(jax.lax.dynamic_update_slice_in_dim(whole, part.T, start, axis=0) for whole, part in zip(out, found, strict=True))
+    def fill(start, mine, points, out):
+        def put(whole, part):
+            before = jax.lax.dynamic_slice_in_dim(whole, start, size)
+            kept = jnp.where(mine.reshape(-1, *[1] * (part.ndim - 1)), part.T, before)
+            return jax.lax.dynamic_update_slice_in_dim(whole, kept, start, axis=0)
 
-    return jax.lax.fori_loop(0, -(-n // size), fill, tuple(jnp.zeros((n, *s.shape[:-1]), z.dtype) for s in shapes))
+        return tuple(put(whole, part) for whole, part in zip(out, values(points), strict=True))
+
+    return _walk(z, width, fill, tuple(jnp.zeros((len(z), *s.shape[:-1]), z.dtype) for s in shapes))
+
+
+def _walk(points, width, visit, state):
+    """``visit(start, mine, chunk, state)`` for chunks of points (d, chunk), of which those that are ``mine`` are new; the last state.
+
+    With a width, points are sorted by their last column; none of those that are mine is that far above the first of them, and the others
+    are replaced by it.
+    """
+    n = len(points)
+    size = min(CHUNK, n)
+
+    def step(carry):
+        done, state = carry
+        start = jnp.minimum(done, n - size)  # the last chunk overlaps the one before
+        chunk = jax.lax.dynamic_slice_in_dim(points, start, size).T
+        number = jnp.arange(size)
+        mine = start + number >= done
+        if width is not None:
+            first = jax.lax.dynamic_slice_in_dim(chunk, done - start, 1, axis=1)
+            beyond = mine & (chunk[-1] > first[-1] + width)
+            mine &= number < jnp.where(beyond.any(), beyond.argmax(), size)
+            chunk = jnp.where(mine, chunk, first)
+        return done + mine.sum(), visit(start, mine, chunk, state)
+
+    return jax.lax.while_loop(lambda carry: carry[0] < n, step, (0, state))[1]
