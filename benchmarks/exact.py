@@ -1,6 +1,6 @@
 """Exact flows against integrators that are asked for ten digits, and what fixed steps cost beyond a hand-written scan: `make bench-exact`.
 
-Prints two Markdown tables. Times are CPU milliseconds (all threads together), the best of some calls after one that compiles; all methods
+Prints three Markdown tables. Times are CPU milliseconds (all threads together), the best of some calls after one that compiles; all methods
 of a row do the same work in one run. Errors are the largest in any coordinate, against the closed form in JAX; the closed form itself is
 compared with tight integration in the tests.
 """
@@ -112,6 +112,29 @@ def rows_of_flows(n: int, repeat: int) -> None:
             print(f"| | {name} | {1e3 * taken:.1f} | {taken / base:.1f} | {abs(normalize(found) - exact).max():.1e} |", flush=True)
 
 
+def rows_of_clocks(n: int, repeat: int) -> None:
+    """Mean-field attention of rank one against RK4 with as many steps as ten digits take."""
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(normalize(rng.normal(size=(n, 3))))
+    e = jnp.asarray(normalize(rng.normal(size=(1, 3)))[0])
+    print("\n| |alpha|^2 | T | closed form, CPU ms | RK4 steps for 1e-10 | CPU ms | error | ratio |\n|---|---|---|---|---|---|---|")
+    for square in (1.0, 3.0, 6.0, 12.0):
+        for t in (1.0, 3.0, 10.0):
+            alpha = np.sqrt(square) * e
+
+            def field(y, alpha=alpha):
+                return tangent(y, (y.mean(0) @ alpha) * jnp.broadcast_to(alpha, y.shape))
+
+            base, exact = seconds(lambda alpha=alpha, t=t: meanfield_flow(Empirical(x), alpha, t), repeat)
+            steps = max(int(16 * square * t), 16)
+            while (error := float(abs(rk4(field, t, steps)(x) - exact).max())) > 1.05e-10:
+                steps = int(np.ceil(steps * min((error / 1e-10) ** 0.25, 4.0)))
+            taken, _ = seconds(partial(rk4(field, t, steps), x), 1)
+            print(
+                f"| {square:g} | {t:g} | {1e3 * base:.1f} | {steps} | {1e3 * taken:.0f} | {error:.1e} | {taken / base:.0f} |", flush=True
+            )
+
+
 def rows_of_steps(sizes: list[int], repeat: int) -> None:
     """Fixed steps: a scan by hand, diffrax as it comes, and ours."""
     print("\n| n, 60 steps | method | CPU ms a step | ratio to the scan |\n|---|---|---|---|")
@@ -156,6 +179,7 @@ def main() -> None:
     choice = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     rows_of_flows(choice.tokens, choice.repeat)
+    rows_of_clocks(choice.tokens, choice.repeat)
     rows_of_steps(choice.sizes, choice.repeat)
 
 
