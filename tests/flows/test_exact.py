@@ -1,5 +1,6 @@
 """The closed forms against tight integration of the same field, and against each other."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from measureformer.flows import (
     meanfield_flow,
     shear,
 )
+from measureformer.flows.clock import gathered, run_clock
 from measureformer.geometry import distance, exp, normalize, tangent
 from strategies import measures, points, seeds
 
@@ -160,3 +162,29 @@ def test_jax_in_jax_out():
     np.testing.assert_allclose(boost(on_jax.points, jnp.asarray(w)), boost(x, w), atol=1e-14)
     np.testing.assert_allclose(meanfield_flow(on_jax, jnp.asarray(w), 0.7), meanfield_flow(mu, w, 0.7), atol=1e-11)
     assert boost(x.astype(np.float32), w.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("length", [1e-12, 0.3, 8.0, 60.0, -0.3, -40.0])
+def test_the_clock_of_many_tokens_and_of_tokens_at_the_poles(length):
+    """Tokens gathered in cells against all of them; one at each pole, one next to it, and many everywhere."""
+    rng = np.random.default_rng(0)
+    cosine = np.concatenate([rng.uniform(-1, 1, 3000), np.tanh(rng.normal(3, 0.2, 500))])
+    y = np.concatenate([np.arctanh(cosine), [-16.0, 25.0, 300.0, -300.0]])
+    x = np.stack([np.tanh(y), 1 / np.cosh(y)], 1)
+    x[-2:, 1] = 0
+    w = rng.uniform(0, 1, y.size)
+    w /= w.sum()
+    expected = integrate_ode(
+        lambda tau: np.sign(length) * (w @ np.tanh(y + tau))[None], np.zeros(1), abs(length), rtol=3e-14, atol=1e-18
+    ).value[0]
+    assert run_clock(x, np.array([2.0, 0.0]), w, length) == pytest.approx(expected, rel=1e-11, abs=1e-13)
+    few, masses = gathered(x, np.eye(2)[0], w, 30.0)
+    assert few.size < 1600
+    for tau in (-5.0, 0.0, 3.0):
+        assert masses @ np.tanh(few + tau) == pytest.approx(w @ np.tanh(y + tau), abs=1e-14)
+
+
+def test_a_traced_clock_is_integrated():
+    x, w = normalize(np.random.default_rng(0).normal(size=(5, 3))), np.array([0.3, -1.0, 0.5])
+    found = jax.jit(lambda v: meanfield_clock(Empirical(jnp.asarray(x)), v, 0.7))(jnp.asarray(w))
+    assert float(found) == pytest.approx(float(meanfield_clock(Empirical(x), w, 0.7)), rel=1e-11)

@@ -1,5 +1,6 @@
 """Boosts: the flow of x' = P_x w, a conformal map of the sphere."""
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -20,8 +21,15 @@ def boost(x: Float[Array, "*batch d"], w: Float[Array, " d"]) -> Float[Array, "*
         x: points of the sphere.
         w: direction times rapidity; w = 0 is the identity.
     """
+    return (_boost if namespace(x, w) is np else _compiled)(x, w)
+
+
+def _boost(x, w):
     u, shrink, across, c2, s2 = half_angles(x, w)
     return ((c2 - shrink**2 * s2) * u + shrink * across) / (c2 + shrink**2 * s2)
+
+
+_compiled = jax.jit(_boost)
 
 
 def boost_log_growth(x: Float[Array, "*batch d"], w: Float[Array, " d"]) -> Float[Array, "*batch"]:

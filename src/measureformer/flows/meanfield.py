@@ -1,6 +1,7 @@
 """Mean-field attention of rank one: one clock for a whole measure."""
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from .._types import Array, namespace
 from ..fields import TransformerField
 from ..measures import Empirical
 from .boost import boost, half_angles
+from .clock import run_clock
 from .ode import integrate_ode
 
 
@@ -18,85 +20,40 @@ def meanfield_clock(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign:
     Every point moves by the boost along e = alpha/|alpha|, for a time of its measure: x(t) = boost(x, tau(t) e),
     $$ \tau' = \pm |\alpha|^2 M(\tau), \qquad
        M(\tau) = \int \tanh(\operatorname{artanh} \langle x, e \rangle + \tau)\, \mu(dx) = \langle e, E[\mu_\tau] \rangle, $$
-    one scalar equation whatever the number of points.
-
-    one scalar equation whatever the number of points. M is analytic within pi/2 of the real line and |tau| <= |alpha|^2 |t|, so that a
-    Chebyshev interpolant of some dozen nodes stands for it; where that would take too many (|alpha|^2 |t| above 20), or |alpha|^2 is not
-    known because JAX traces it, M itself is integrated.
+    one scalar equation whatever the number of points. It is solved as an integral, in float64 (``clock``); where JAX traces the
+    arguments it is integrated.
 
     Args:
         mu: the measure at time 0.
         alpha: shape (d,).
         t: time, of any sign.
         sign: +1 or -1.
-        tol: relative and absolute tolerance of the scalar integration.
+        tol: relative and absolute tolerance where the equation is integrated.
     """
-    xp = namespace(mu.points, alpha)
-    strength = (alpha * alpha).sum()
-    _, _, _, c2, s2 = half_angles(mu.points, alpha)
-    speed = t * sign * strength
-    try:
-        reach = abs(float(speed))
-    except jax.errors.ConcretizationTypeError:
-        reach = np.inf
-    mean = _mean if xp is np else _mean_jax
-    zero = xp.zeros((), mu.points.dtype)
-    nodes = _nodes(reach, mu.points.dtype)
-    if not nodes:
-        return integrate_ode(lambda tau: speed * mean(c2, s2, mu.weights, tau[None])[0], zero, 1.0, rtol=tol, atol=tol).value
-    theta = np.pi * (np.arange(nodes) + 0.5) / nodes
-    half = float(np.copysign(reach / 2, float(speed * mean(c2, s2, mu.weights, zero[None])[0])))
-    values = mean(c2, s2, mu.weights, xp.asarray(half * (1 + np.cos(theta)), zero.dtype))
-    k = np.arange(nodes)
-    transform = np.cos(np.outer(k, theta)) * np.where(k == 0, 1, 2)[:, None] / nodes
-    coefficients = speed * (xp.asarray(transform, zero.dtype) @ values)
+    xp, dtype = namespace(mu.points, alpha), mu.points.dtype
+    if any(isinstance(v, jax.core.Tracer) for v in (mu.points, mu.weights, alpha, t, sign)):
+        length, (_, _, _, c2, s2) = t * sign * (alpha * alpha).sum(), half_angles(mu.points, alpha)
 
-    return (_along if xp is np else _along_jax)(coefficients, half, tol)
+        def mean(tau):
+            moved = jnp.exp(-2 * tau) * s2[:, 0]
+            return (mu.weights * (c2[:, 0] - moved) / (c2[:, 0] + moved)).sum()
 
-
-def _along(coefficients, half, tol):
-    """tau(1) for tau' = sum_k c_k cos(k arccos(tau/half - 1)), tau(0) = 0."""
-    xp = namespace(coefficients)
-    k = xp.arange(coefficients.shape[0]).astype(coefficients.dtype)
-
-    def speed(tau):
-        return coefficients @ xp.cos(k * xp.arccos(xp.clip(tau / half - 1, -1, 1)))
-
-    return integrate_ode(speed, xp.zeros((), coefficients.dtype), 1.0, rtol=tol, atol=tol).value
-
-
-_along_jax = jax.jit(_along, static_argnames="tol")
-
-
-def _nodes(reach: float, dtype) -> int:
-    """How many nodes on an interval of this length resolve a function with poles at distance pi/2 to rounding; 0 for too many or none."""
-    if not 0 < reach < 20:
-        return 0
-    a = np.pi / reach
-    return int(np.ceil(-np.log(np.finfo(np.dtype(dtype)).eps / 16) / np.arcsinh(a))) + 4
-
-
-def _mean(c2, s2, weights, tau):
-    """M at each tau: the mean of the cosines to e, by half-angles."""
-    total, c2, s2 = np.zeros_like(tau), c2[:, 0], s2[:, 0]
-    for begin in range(0, len(c2), 8192):
-        c, s, w = (v[begin : begin + 8192] for v in (c2, s2, weights))
-        for i, squared in enumerate(np.exp(-2 * tau)):
-            moved = squared * s
-            total[i] += w @ ((c - moved) / (c + moved))
-    return total
-
-
-@jax.jit
-def _mean_jax(c2, s2, weights, tau):
-    moved = jnp.exp(-2 * tau)[:, None] * s2[:, 0]
-    return (weights * ((c2[:, 0] - moved) / (c2[:, 0] + moved))).sum(-1)
+        return integrate_ode(lambda tau: length * mean(tau), xp.zeros((), dtype), 1.0, rtol=tol, atol=tol).value
+    points, axis, weights = (np.asarray(v, float) for v in (mu.points, alpha, mu.weights))
+    return xp.asarray(run_clock(points, axis, weights, float(t * sign * (axis @ axis))), dtype)
 
 
 def meanfield_boost(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign: float = 1.0) -> Float[Array, " d"]:
     """The w of the boost that moves mu, and any passive probe in it, in time t under V = sign * alpha alpha^T: tau(t) alpha/|alpha|."""
-    xp = namespace(mu.points, alpha)
-    return meanfield_clock(mu, alpha, t, sign=sign) * alpha / xp.sqrt((alpha * alpha).sum())
+    tau = meanfield_clock(mu, alpha, t, sign=sign)
+    return (_along if namespace(tau) is np else _along_compiled)(tau, alpha)
+
+
+def _along(tau, alpha):
+    return tau * alpha / namespace(alpha).sqrt((alpha * alpha).sum())
+
+
+_along_compiled = jax.jit(_along)
 
 
 def meanfield_flow(mu: Empirical, alpha: Float[Array, " d"], t: float, *, sign: float = 1.0) -> Float[Array, "n d"]:

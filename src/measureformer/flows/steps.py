@@ -109,4 +109,4 @@ def look(field, solver, dense, t0, t1, t):
 @eqx.filter_jit
 def speeds(field, x, weights, t):
     """The fastest token of each measure, shape (N,)."""
-    return norm(field(x, x, weights, t))[..., 0].max(-1)
+    return norm(_velocity(field, x, weights, t))[..., 0].max(-1)
