@@ -1,6 +1,9 @@
 """Flows of fields: against naive integration and closed forms, every keyword."""
 
+from collections.abc import Callable
+
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +28,7 @@ from measureformer.fields import (
     Unnormalised,
 )
 from measureformer.flows import Converged, Escape, Jump, Noise, Stop
-from measureformer.geometry import Euclidean, Rescaled, normalize
+from measureformer.geometry import Euclidean, Rescaled, Sphere, normalize, tangent
 from oracles import naive
 from strategies import measures, rotations
 
@@ -52,6 +55,23 @@ def test_against_a_naive_solver():
     through = flow(Schedule([Segment(theta, 1.5)]), [mu]).measures[0].points
     np.testing.assert_allclose(result.measures[0].points, through, atol=1e-8)
     np.testing.assert_array_equal(result.measures[0].weights, mu.weights)
+
+
+class Asks(eqx.Module):
+    """Rotates, and notes to how many digits JAX was told to multiply matrices."""
+
+    note: Callable[[object], None] = eqx.field(static=True)
+    space: Sphere = Sphere()
+
+    def __call__(self, x, points, weights, t=0.0):
+        self.note(jax.config.jax_default_matmul_precision)
+        return tangent(x, x[..., ::-1])
+
+
+def test_single_precision_products_keep_their_digits_on_accelerators():
+    heard, mu = [], cloud(4)
+    flow(Asks(heard.append), Empirical(mu.points.astype(np.float32), mu.weights.astype(np.float32)), 0.1)
+    assert heard and set(heard) == {"highest"}
 
 
 @pytest.mark.parametrize("law", [Softmax(4.0), Unnormalised(2.0), Linear(2.0), L2(2.0), Sigmoid(2.0), Sinkhorn(2.0), Scaled(Softmax(2.0))])

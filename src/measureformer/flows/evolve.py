@@ -88,7 +88,8 @@ def evolve(
         tuple(events), dict(quantities or {}), dict(rates or {}), dense, kernel, max_steps, progress, keep, resume, mesh, into,
     )  # fmt: skip
     _check(task)
-    with jax.enable_x64(True):
+    # accelerators round the factors of float32 products to 10 bits unless told not to
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         return Run(task).execute()
 
 
