@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from ...errors import InputError
 from ...gaussian import ScriptRun, classify, conditional_cov, gaussian_flow, script_law
-from ...gaussian.script import ScriptLanes
+from ...gaussian.script_lanes import ScriptLanes
 from ...gaussian.stationary import rank_of
 from ...measures import Gaussian
 
@@ -23,9 +23,10 @@ SCRIPT = {
 }
 TALL = 1e3  # a run diverges when its trace is above
 THRESHOLD = 0.1  # of the script's ranks
-_PATIENCE = 0.25  # of the most steps: a run that is older is expected to fail
+_YOUNG = 300  # steps after which a guess is made whether a run will converge
+_AHEAD = 16  # pairs that run beside each other
 _LATE, _STEPS = 1e9, 1_000  # where a flow is given up
-_LOOK = 2_000  # steps until the plan is looked at again
+_LOOK = 250  # steps until the plan is looked at again
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def published_chain(block: Block, runs: int = RUNS, progress: Callable[[int, int
     """The chain of the published script: a run that does not converge keeps its Q and V and takes the next covariance.
 
     Which pair comes next is known when a run has ended. The pairs that are likely to follow run beside it: those of the chain in which
-    runs that are old fail, and the others converge. What is reported is what a loop over one run at a time finds.
+    runs fail whose |S'|, were it to fall like 1/t^2 from now on, would not be small in time, and the others converge. What is reported is
+    what a loop over one run at a time finds.
 
     Args:
         block: the matrices.
@@ -104,9 +106,9 @@ def published_chain(block: Block, runs: int = RUNS, progress: Callable[[int, int
     S, known = starts(block.d, 64), {}
     lanes = ScriptLanes(lambda keys: block.laws(keys[:, 0]), block.step, tol_low=tolerance, tol_high=TALL, max_iter=most)
     while True:
-        old = {tuple(key) for key, age in zip(lanes.keys.tolist(), lanes.age, strict=True) if age > _PATIENCE * most}
-        plan = _chain(known, runs, old)
-        waiting = [pair for pair in plan if pair not in known]
+        slow = (lanes.age > _YOUNG) & (lanes.age * np.sqrt(lanes.rate / tolerance) > most)
+        plan = _chain(known, runs, {tuple(key) for key in lanes.keys[slow].tolist()})
+        waiting = [pair for pair in plan if pair not in known][:_AHEAD]
         if not waiting:
             break
         progress(waiting[0][0], runs)
@@ -119,7 +121,7 @@ def published_chain(block: Block, runs: int = RUNS, progress: Callable[[int, int
             lanes.add(new, S[new[:, 1]])
         ended = lanes.advance(_LOOK)
         for k, key in enumerate(ended.keys.tolist()):
-            known[tuple(key)] = ended.run.outcome[k], ended.run.iterations[k], ended.run.cov[k]
+            known[tuple(key)] = ended.outcome[k], ended.iterations[k], ended.cov[k]
     outcome, iterations, cov = zip(*(known[pair] for pair in plan), strict=True)
     return Chain(np.array(plan)[:, 0], ScriptRun(np.array(cov), np.array(outcome, dtype=object), np.array(iterations)))
 
