@@ -50,3 +50,9 @@ def apply(M: Array, v: Array) -> Array:
 def some_laws(law: Any, rows: Any) -> Any:
     """The laws ``rows`` of a batch of them; a law that is one for all, as it is."""
     return jax.tree.map(lambda leaf: leaf[rows] if np.ndim(leaf) > 2 else leaf, law)
+
+
+def laws_in(law: Any) -> int | None:
+    """The size of a batch of laws; None for one law."""
+    sizes = [len(leaf) for leaf in jax.tree.leaves(law) if np.ndim(leaf) > 2]
+    return sizes[0] if sizes else None

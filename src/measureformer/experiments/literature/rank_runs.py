@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import InputError
+from ...fields.gaussians import some_laws
 from ...gaussian import ScriptRun, classify, conditional_cov, gaussian_flow, script_law
 from ...gaussian.script_lanes import ScriptLanes
 from ...gaussian.stationary import rank_of
@@ -163,19 +164,20 @@ class TrueRuns:
         return np.where(self.kept == self.theorem, self.kept, -1)
 
 
-def true_runs(block: Block, runs: int = RUNS, progress: Callable[[int, int], None] = lambda done, total: None) -> TrueRuns:
+def true_runs(block: Block, runs: int = RUNS) -> TrueRuns:
     """The flows themselves.
 
-    Args: as in ``published_chain``.
+    Args:
+        block, runs: as in ``published_chain``.
     """
-    S, tolerance, found = starts(block.d, runs), SCRIPT[block.law, block.value][1], []
-    for i in range(runs):
-        progress(i, runs)
-        law, start = script_law(block.law, block.Q[i], -block.Q[i], block.V[i]), Gaussian(np.zeros(block.d), S[i])
-        flow = gaussian_flow(law, start, _LATE, rtol=1e-5, atol=1e-9, converged=tolerance, max_steps=_STEPS)
-        said, kept = classify(law, start), rank_of(conditional_cov(law, flow.final), start.cov)
-        found.append((flow.final.cov, flow.fate, int(flow.steps), kept, said.rank, said.limit))
-    cov, fates, steps, kept, theorem, exact = (list(column) for column in zip(*found, strict=True))
-    ranks = (np.linalg.eigvalsh(np.array(cov)) > THRESHOLD).sum(-1)
-    known = None if exact[0] is None else np.array(exact)
-    return TrueRuns(np.array(cov), np.array(fates, object), np.array(steps), ranks, np.array(kept), np.array(theorem), known)
+    S, tolerance, some = starts(block.d, runs), SCRIPT[block.law, block.value][1], np.arange(runs)
+    start = Gaussian(np.zeros((runs, block.d)), S)
+    flow = gaussian_flow(block.laws(some), start, _LATE, method="implicit", rtol=1e-4, atol=1e-9, converged=tolerance, max_steps=_STEPS)
+    cov = flow.final.cov
+    laws = [some_laws(block.laws(some), i) for i in some]
+    said = [classify(law, Gaussian(np.zeros(block.d), s)) for law, s in zip(laws, S, strict=True)]
+    kept = [rank_of(conditional_cov(law, Gaussian(np.zeros(block.d), end)), s) for law, end, s in zip(laws, cov, S, strict=True)]
+    ranks = (np.linalg.eigvalsh(cov) > THRESHOLD).sum(-1)
+    limits = [one.limit for one in said]
+    exact = None if limits[0] is None else np.array(limits)
+    return TrueRuns(cov, flow.fates, flow.steps, ranks, np.array(kept), np.array([one.rank for one in said]), exact)
