@@ -47,33 +47,32 @@ class ScriptLanes:
         self.age = np.concatenate([self.age, np.zeros(len(keys), int)])
         self.rate = np.concatenate([self.rate, np.full(len(keys), np.inf)])
 
-    def keep(self, kept: np.ndarray) -> None:
-        """Forget the other measures; ``kept`` is boolean, one for each key."""
-        self.keys, self.age, self.rate, self.S = self.keys[kept], self.age[kept], self.rate[kept], self.S[kept]
-
-    def advance(self, most: int) -> Ended:
-        """At most that many steps of each measure; those that have ended leave. ``rate`` is |S'| of the others."""
-        parts = [self._advance(slice(k, k + _WIDTHS[-1]), most) for k in range(0, len(self), _WIDTHS[-1])]
-        self.S, self.age, self.rate, still, far = (np.concatenate(column) for column in zip(*parts, strict=True))
-        late = self.age >= self.max_iter
+    def advance(self, most: int, chosen: np.ndarray | None = None) -> Ended:
+        """At most that many steps of each measure, or of some of them; those that have ended leave. ``rate`` is |S'| of the others."""
+        rows = np.arange(len(self)) if chosen is None else np.flatnonzero(chosen)
+        parts = [self._advance(rows[k : k + _WIDTHS[-1]], most) for k in range(0, len(rows), _WIDTHS[-1])]
+        self.S[rows], self.age[rows], self.rate[rows], still, far = (np.concatenate(column) for column in zip(*parts, strict=True))
+        late = self.age[rows] >= self.max_iter
         ended = still | far | late
         outcome = np.select([late & ~far, still], ["max_iter", "converged"], "diverged").astype(object)
-        iterations = np.where(outcome == "diverged", np.maximum(self.age - 1, 0), self.age)
-        found = Ended(self.keys[ended], self.S[ended], outcome[ended], iterations[ended])
-        self.keep(~ended)
+        iterations = np.where(outcome == "diverged", np.maximum(self.age[rows] - 1, 0), self.age[rows])
+        gone = rows[ended]
+        found = Ended(self.keys[gone], self.S[gone], outcome[ended], iterations[ended])
+        left = np.ones(len(self), bool)
+        left[gone] = False
+        self.keys, self.age, self.rate, self.S = self.keys[left], self.age[left], self.rate[left], self.S[left]
         return found
 
-    def _advance(self, some: slice, most: int) -> list[np.ndarray]:
+    def _advance(self, rows: np.ndarray, most: int) -> list[np.ndarray]:
         """S, age, |S'|, whether that is small, and whether the trace is large, after the steps."""
-        S, age = self.S[some], self.age[some]
-        n = len(S)
-        rows = np.append(np.arange(n), np.zeros(next(w for w in _WIDTHS if w >= n) - n, int))
-        left = np.where(np.arange(len(rows)) < n, self.max_iter - age[rows], -1)
+        n = len(rows)
+        lanes = np.append(rows, np.full(next(w for w in _WIDTHS if w >= n) - n, rows[0]))
+        left = np.where(np.arange(len(lanes)) < n, self.max_iter - self.age[lanes], -1)
         with jax.enable_x64(True):
-            law = jax.tree.map(jnp.asarray, self.law_of(self.keys[some][rows]))
-            S, taken, rate, far = _steps(law, jnp.asarray(S[rows]), left, self.h, self.tol_low, self.tol_high, most)
-            S, taken, rate, far = (np.asarray(a)[:n] for a in (S, taken, rate, far))
-        return [S, age + taken, rate, rate < self.tol_low, far]
+            law = jax.tree.map(jnp.asarray, self.law_of(self.keys[lanes]))
+            end = _steps(law, jnp.asarray(self.S[lanes]), left, self.h, self.tol_low, self.tol_high, most)
+            S, taken, rate, far = (np.asarray(a)[:n] for a in end)
+        return [S, self.age[rows] + taken, rate, rate < self.tol_low, far]
 
 
 @jax.jit
