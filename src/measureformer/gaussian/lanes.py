@@ -122,6 +122,9 @@ class Lanes:
         self.t[i], self.y[i], self.k[i] = end, new, slope
         self.steps[i] += 1
         self.size[i], self.tau[i], self.rate[i] = self._measure(new, slope)
+        # on the way to a blow-up everything happens in the growth time, steps too
+        shorter = np.isfinite(self.tau_before[i]) & (self.tau[i] < self.tau_before[i])
+        self.h[i] *= np.where(shorter, self.tau[i] / np.where(shorter, self.tau_before[i], 1), 1.0)
         self._save(i)
         self._judge(i)
 
