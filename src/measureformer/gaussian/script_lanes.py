@@ -76,7 +76,7 @@ class ScriptLanes:
 
 
 @jax.jit
-def _steps(law: Any, S: jax.Array, left: jax.Array, h: float, low: float, high: float, most: int) -> tuple:
+def _steps(law: Any, S: jax.Array, left: Any, h: Any, low: Any, high: Any, most: Any) -> tuple:
     """Each lane until it ends, or has taken ``left`` or ``most`` steps: S, the steps, |S'| there, whether the trace is above ``high``."""
     zero = jnp.zeros(S.shape[:-1])
 

@@ -143,7 +143,7 @@ def _too_slow(way: list[tuple[int, float]], tolerance: float, most: int) -> bool
         return False
     half, before = next(point for point in way if point[0] >= age / 2)
     power = np.log(before / rate) / np.log(age / half) if half < age else 0.0
-    return power <= 0 or np.log(age) + np.log(rate / tolerance) / power > np.log(most)
+    return bool(power <= 0 or np.log(age) + np.log(rate / tolerance) / power > np.log(most))
 
 
 @dataclass(frozen=True)
