@@ -79,11 +79,11 @@ def _ellipses(steering: Steering, i: int, times: np.ndarray, means: np.ndarray, 
     chosen = np.unique(np.linspace(0, len(times) - 1, _RINGS).round().astype(int))
     series = [Series(means[:, 0], means[:, 1], "the mean", "thin", -1)]
     for k in chosen[1:-1]:
-        series.append(Series(*_ring(means[k], covs[k]), "", "thin", 2))
-    series.append(Series(*_ring(means[0], covs[0]), "start", "line", 0))
-    series.append(Series(*_ring(steering.goal.mean[i], steering.goal.cov[i]), "goal", "dashed", 1))
+        series.append(_ring(means[k], covs[k], "", "thin", 2))
+    series.append(_ring(means[0], covs[0], "start", "line", 0))
+    series.append(_ring(steering.goal.mean[i], steering.goal.cov[i], "goal", "dashed", 1))
     if len(chosen) > 1:
-        series.insert(-1, Series(*_ring(means[-1], covs[-1]), "end", "line", 2))
+        series.insert(-1, _ring(means[-1], covs[-1], "end", "line", 2))
     return Panel(f"measure {i}", series, kind="plane", xlabel="x0", ylabel="x1")
 
 
@@ -110,9 +110,10 @@ def _distances(steering: Steering, times: np.ndarray, means: np.ndarray, covs: n
     return Panel("W₂ to the goal", lines, xlabel="time", ylabel="W₂")
 
 
-def _ring(mean: np.ndarray, cov: np.ndarray) -> np.ndarray:
+def _ring(mean: np.ndarray, cov: np.ndarray, label: str, look: str, color: int) -> Series:
     angle = np.linspace(0, 2 * np.pi, 120)
-    return np.asarray(mean)[:2, None] + Gaussian(np.zeros(2), np.asarray(cov)[:2, :2]).root() @ np.stack([np.cos(angle), np.sin(angle)])
+    x, y = np.asarray(mean)[:2, None] + Gaussian(np.zeros(2), np.asarray(cov)[:2, :2]).root() @ np.stack([np.cos(angle), np.sin(angle)])
+    return Series(x, y, label, look, color)
 
 
 def _rows(M: Any) -> str:

@@ -4,8 +4,6 @@ The state is that of ``steps``. Cov(X | QX) says, for the factor, that $F Z = N$
 invariant, which linearly implicit steps keep as exactly as Runge-Kutta steps do, and with it the rank of the limit.
 """
 
-from typing import Any
-
 import numpy as np
 
 from .steps import Slope, error_of

@@ -33,7 +33,7 @@ class Rules:
 
 
 class Lanes:
-    """Measures N(m, S), arrays (n, d) and (n, d, d), advanced together until the last one has ended; under one law, or each under its own."""
+    """Measures N(m, S), arrays (n, d) and (n, d, d), under one law or each under its own, advanced until the last one has ended."""
 
     def __init__(self, law: Any, rules: Rules, means: np.ndarray, covs: np.ndarray):
         from ..measures import Gaussian
