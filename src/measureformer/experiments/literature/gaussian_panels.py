@@ -10,6 +10,7 @@ from .covariance_panels import GROUPS, Case, Group
 from .page import Page, Panel, Picture, Series, Settings, Table
 
 _PATHS = 40  # starts whose way is drawn
+_LOOKS = ((1e-3, 1, 40), (1, 100, 250), (100, 1e5, 30))  # from, to, number of times: most turns are taken between 1 and 100
 _ORDER = {"converged": 0, "diverged": 1, "max_iter": 2}
 _WORDS = {
     Fate.CONVERGED: "converges",
@@ -89,7 +90,7 @@ def _parameters(stride: int) -> list[tuple[str, str, str, str]]:
             "|S'| at the end",
             "1e-5, 1e-4, 1e-7, none, 1e-4",
             "the same; of the flow 1e-7",
-            "error control, implicit steps, to the time 1e5 (there: 1e-7 of the trace); 20 in L2_divergence, 8 in sink_divergence",
+            "error control, implicit steps, to the time 1e5 (there: 1e-7 of the trace); explicit, to 20 and 8, in L2_ and sink_divergence",
         ),
         ("trace at the end", "1e3; 1e4 for L2 and Sinkhorn in the panel of growth", "the same", ""),
     ]
@@ -132,9 +133,10 @@ def _panels(group: Group, case: Case, starts: np.ndarray, script: ScriptRun, tru
         for word, color in _ORDER.items() if (script.outcome == word).any()
     ]  # fmt: skip
     some = np.linspace(0, len(starts) - 1, min(_PATHS, len(starts))).round().astype(int)
-    times = np.append(0, np.geomspace(1e-3, case.horizon, 160))
+    times = np.unique(np.concatenate([[0], *(np.geomspace(*span) for span in _LOOKS), [case.horizon]]))
+    times = times[times <= case.horizon]
     way = gaussian_flow(runs.law_of(group, case), Gaussian(np.zeros((len(some), 2)), starts[some]), case.horizon, saveat=times,
-                        method="implicit", rtol=1e-6, converged=runs.REST, max_steps=2_000)  # fmt: skip
+                        method=case.method, rtol=1e-6, converged=runs.REST, max_steps=2_000)  # fmt: skip
     drawn, lines = set(), []
     for cov, end, outcome in zip(way.cov, true.final.cov[some], outcomes[some], strict=True):
         path = np.concatenate([cov[np.isfinite(cov[:, 0, 0])], end[None]])
