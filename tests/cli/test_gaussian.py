@@ -112,7 +112,7 @@ def test_heads_by_number(gaussian, tmp_path):
         (A, "beta = 1.0\nheads = 2", "splits Q, K and V"),
         ('law = "softmax"', 'law = "sinkhorn"\neps = 0.0', "eps must be positive, got 0.0"),
         ("horizon = 1.0", "horizon = -1.0", "flow.horizon = -1.0"),
-        ("horizon = 1.0", 'horizon = 1.0\nmethod = "euler"', "choose one of adaptive, congruence"),
+        ("horizon = 1.0", 'horizon = 1.0\nmethod = "euler"', "choose one of adaptive, implicit, congruence"),
         ("horizon = 1.0", "horizon = 1.0\nsave = 5", "did you mean 'saves'?"),
         ("horizon = 1.0", "horizon = 1.0\n[particles]\nn = [2]", "more tokens than dimensions"),
     ],
@@ -147,11 +147,15 @@ def test_steering(gaussian, cli, tmp_path):
     done = gaussian(STEERED, "--json")
     found = json.loads(done.out)
     assert (done.code, found["status"], found["passed"]) == (0, "reachable", True) and found["w2_after"][0] < 1e-9
-    files = {p.name for p in (tmp_path / "run").iterdir()}
-    assert files == {"schedule.safetensors", "gaussians.safetensors", "certificate.json", "summary.json", "config.json"}
+    files = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    made = {"report.html", "figures/steering.png", "tables/pairs.csv", "tables/schedule.csv"}
+    assert files == {"schedule.safetensors", "gaussians.safetensors", "certificate.json", "summary.json", "config.json", *made}
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The certificate passed" in page and "http" not in page
     assert cli("verify", tmp_path / "run").code == 0
     done = gaussian(STEERED.replace("[0.0, 2.0]", "[0.0, 0.0]"), "--force")
     assert done.code == 3 and "obstructed: measure 0: the mean is not zero and its target is" in done.out
+    assert "Obstructed: measure 0" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert not (tmp_path / "run" / "schedule.safetensors").exists() and cli("verify", tmp_path / "run").code == 3
 
 

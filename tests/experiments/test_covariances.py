@@ -85,6 +85,16 @@ def test_two_lines_are_where_a_vanishes():
             assert abs(angles[:, None] - [121.856, 172.401]).min(1).max() < 0.05
 
 
+@pytest.mark.slow
+def test_what_the_script_calls_divergent_under_l2_comes_to_rest():
+    """All 648 starts of L2_both, three of them at a trace above 4,000; the covariance then has rank one."""
+    group, case = next(pair for pair in CASES if pair[1].file == "L2_both")
+    flow = panels.true_flow(group, case, group.starts)
+    trace = np.trace(flow.final.cov, axis1=1, axis2=2)
+    assert (flow.rate < panels.REST * np.maximum(trace, 1)).all() and (trace > 4_000).sum() == 3
+    assert set(flow.fates) <= {Fate.CONVERGED, Fate.HORIZON}
+
+
 def test_disc_and_cone():
     S = np.array([[[2.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
     np.testing.assert_allclose(panels.in_disc(S), [[1, 0], [0, 0]])
@@ -124,16 +134,14 @@ def test_limits_have_the_rank_of_what_is_kept(key):
     if true.exact is not None:
         np.testing.assert_allclose(true.exact[0], softmax_limit(rank_runs.starts(d, 1)[0], -block.Q[0].T @ block.Q[0]), atol=1e-10)
         assert abs(true.cov - true.exact).max() < 0.05
-        assert np.median(true.steps) <= 30
+    assert np.median(true.steps) <= 30
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", rank_histograms.PUBLISHED, ids=str)
 def test_every_limit_has_rank_half_of_d(key):
     true = rank_runs.true_runs(rank_runs.block(*key))
     assert (true.limit_ranks == key[2] - key[2] // 2).all()
-    if key[1] == "I":
-        assert np.median(true.steps) <= 30 and (true.fates == Fate.CONVERGED).all()
+    assert true.steps.max() <= 30 and (true.fates == Fate.CONVERGED).all()
 
 
 def test_no_other_dimension():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from measureformer import Empirical, InputError, flow
 from measureformer.fields import L2, Linear, ParticleField, Softmax
-from measureformer.gaussian import Fate, gaussian_flow, softmax_blow_up, softmax_cov
+from measureformer.gaussian import Fate, conditional_cov, gaussian_flow, softmax_blow_up, softmax_cov
 from measureformer.geometry import Euclidean
 from measureformer.measures import Gaussian
 
@@ -146,3 +146,47 @@ def test_a_hundred_thousand_flows_in_the_plane():
     run = gaussian_flow(Softmax(2**-0.5, Q, -Q), starts, 1.0, method="congruence")
     assert (run.fates == Fate.HORIZON).all()
     assert time.perf_counter() - before < 60  # 3 s alone on a quiet core
+
+
+def test_implicit_steps_agree_with_explicit_ones_where_those_are_short():
+    """V with eigenvalues 200 and 0.05, K = -Q: a stiff start and a slow end; Cov(X | QX) is kept whatever the tolerance."""
+    law = Softmax(0.5, np.array([[1.0, 2.0, -1.0]]), np.array([[-1.0, -2.0, 1.0]]), np.diag([200.0, 1.0, 0.05]))
+    start = Gaussian(np.zeros(3), [[4.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 5.0]])
+    explicit, implicit = (gaussian_flow(law, start, 60.0, method=name, rtol=1e-8, converged=None) for name in ("adaptive", "implicit"))
+    np.testing.assert_allclose(implicit.final.cov, explicit.final.cov, rtol=1e-6, atol=1e-7)
+    assert 2 * implicit.steps < explicit.steps
+    rough = gaussian_flow(law, start, 60.0, method="implicit", rtol=1e-2, converged=None)
+    assert rough.steps < implicit.steps
+    np.testing.assert_allclose(conditional_cov(law, rough.final), conditional_cov(law, start), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "implicit"])
+def test_a_batch_of_laws_is_each_law_for_itself(method):
+    rng = np.random.default_rng(8)
+    Q, K = rng.normal(size=(2, 3, 1, 2))
+    start = Gaussian(rng.normal(size=(3, 2)), np.stack([np.eye(2), 2 * np.eye(2), np.eye(2) + 0.5]))
+    law = L2(1.0, Q, K, np.broadcast_to(np.eye(2), (3, 2, 2)))
+    whole = gaussian_flow(law, start, 0.5, method=method)
+    for i in range(3):
+        one = gaussian_flow(L2(1.0, Q[i], K[i], np.eye(2)), Gaussian(start.mean[i], start.cov[i]), 0.5, method=method)
+        np.testing.assert_allclose(whole.final.cov[i], one.final.cov, rtol=1e-9)
+        assert whole.steps[i] == one.steps
+    with pytest.raises(InputError, match="there are 3 laws, and the measures have the batch"):
+        gaussian_flow(law, Gaussian(np.zeros((2, 2)), start.cov[:2]), 0.5)
+
+
+def test_steps_towards_a_blow_up_are_hardly_ever_rejected():
+    run = gaussian_flow(Softmax(Q=np.array([[1.0, 2.0], [0.0, -1.0]])), Gaussian(np.zeros(2), [[2.0, 1.0], [1.0, 2.0]]), 1.0)
+    assert run.fate is Fate.BLOW_UP and run.rejected <= 3
+    assert run.time == pytest.approx(0.1371459425887159, rel=1e-10)
+
+
+@pytest.mark.parametrize("size", [1e8, 1e20, 1e200])
+def test_l2_of_a_huge_covariance_of_almost_rank_one(size):
+    """B = V K^{-1} Q for infinite S; where I is lost in rounding nothing is singular."""
+    v = np.array([0.6, 0.8])
+    law = L2(1.0, np.array([[1.0, 0.5], [0.0, 1.0]]), np.array([[1.0, 0.0], [0.3, 1.0]]), np.eye(2))
+    B = law.on_gaussian(np.zeros(2), size * np.outer(v, v) + 0.1 * np.eye(2), 0.0)[1]
+    w = np.linalg.solve(law.K, law.Q)
+    assert np.isfinite(B).all()
+    assert np.linalg.norm(B) < 10 * np.linalg.norm(w)

@@ -160,7 +160,17 @@ def test_half_turns_have_a_logarithm():
 
 
 @pytest.mark.slow
-def test_two_gaussians_with_one_schedule(tmp_path):
+@pytest.mark.parametrize(("d", "N"), [(2, 4), (3, 3)])
+def test_several_gaussians_of_different_covariances(d, N):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        start, goal = instance(rng, d, d, N), instance(rng, d, d, N)
+        found = steer(start, goal)
+        assert found.reachable and found.orbit == N * d * (d + 3) // 2
+        assert furthest(found.schedule, start, goal) < 1e-6
+
+
+def test_two_gaussians_with_one_schedule():
     start = Gaussian([[1.0, 0.0], [0.0, 1.0]], [np.eye(2), np.diag([2.0, 0.5])])
     goal = Gaussian([[1.2, 0.3], [-0.2, 1.0]], [[[1.3, 0.2], [0.2, 0.8]], [[1.5, -0.3], [-0.3, 0.6]]])
     found = steer(start, goal)

@@ -28,6 +28,9 @@ FILES = (
     "figures/gaussian.png",
     "tables/outcome.csv",
     "tables/clouds.csv",
+    "figures/steering.png",
+    "tables/pairs.csv",
+    "tables/schedule.csv",
 )
 _WITH_SCORES = ("softmax", "sinkhorn", "linear")  # these know Q and K through A = K^T Q only
 

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from .._files import write_whole
 from ..errors import InputError
+from ..experiments.steering import page_of_steering
 from ..gaussian.steering import certify, steer
 from ..interpolation.interpolate import claim, versions
 from ..measures import Gaussian
 from .config import Table, validated
 from .console import number
-from .gaussian import SIMULATION_FILE, CloudsTable, TargetTable, check_free, clear_run
+from .gaussian import SIMULATION_FILE, CloudsTable, PagesTable, TargetTable, check_free, clear_run
 
 
 class SourceTable(Table):
@@ -31,10 +32,11 @@ class SteeringConfig(Table):
     measure: SourceTable
     target: TargetTable
     particles: CloudsTable = Field(default_factory=lambda: CloudsTable(n=[100, 400]))
+    output: PagesTable = Field(default_factory=lambda: PagesTable())
 
 
 def run_steering(tables: dict[str, Any], path: Path, out: Path, stage: Any, *, seed: int | None, force: bool, as_json: bool) -> dict:
-    """Steer, write schedule, Gaussians, certificate and summary; ``passed`` is the certificate's."""
+    """Steer, write schedule, Gaussians, certificate, summary and page; ``passed`` is the certificate's."""
     config = validated(SteeringConfig, tables, str(path))
     start, goal = (_gaussian(getattr(config, name), f"{path}: {name}") for name in ("measure", "target"))
     t = config.target
@@ -50,6 +52,11 @@ def run_steering(tables: dict[str, Any], path: Path, out: Path, stage: Any, *, s
     summary = {"status": found.answer, "reason": found.reason, "w2_before": list(found.before), "w2_after": end, "orbit": found.orbit}
     summary = {**summary, "passed": certificate["passed"], "certificate": certificate, "versions": versions()}
     write_whole(out / "config.json", (json.dumps(tables, indent=2, ensure_ascii=False) + "\n").encode())
+    if config.output.report:
+        from ..report import write_page
+
+        stage("drawing")
+        write_page(out, page_of_steering(found, certificate))
     write_whole(out / SIMULATION_FILE, (json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if not as_json:
         _show(summary, out)

@@ -1,11 +1,14 @@
 r"""What the laws share on Gaussian measures.
 
 Where A[N(m, S)] is affine, $A(x) = u + B (x - m)$, Gaussians stay Gaussian, and the law says (u, B) in a method ``on_gaussian(m, S, t)``;
-leading axes are a batch of measures. A law without the method does not preserve Gaussians. Q, K and V may have the same leading axes: then
-each measure has a law of its own.
+leading axes are a batch of measures. A law without the method does not preserve Gaussians. Q, K and V may have one more axis in front: then
+each measure of a batch has a law of its own (``some_laws``).
 """
 
 from typing import Any
+
+import jax
+import numpy as np
 
 from .._types import Array, Matrix, namespace
 from ..errors import InputError
@@ -42,3 +45,14 @@ def score_matrix(law: Any, like: Array, t: Any) -> Array:
 def apply(M: Array, v: Array) -> Array:
     """M v for batches of matrices and of vectors."""
     return (M @ v[..., None])[..., 0]
+
+
+def some_laws(law: Any, rows: Any) -> Any:
+    """The laws ``rows`` of a batch of them; a law that is one for all, as it is."""
+    return jax.tree.map(lambda leaf: leaf[rows] if np.ndim(leaf) > 2 else leaf, law)
+
+
+def laws_in(law: Any) -> int | None:
+    """The size of a batch of laws; None for one law."""
+    sizes = [len(leaf) for leaf in jax.tree.leaves(law) if np.ndim(leaf) > 2]
+    return sizes[0] if sizes else None

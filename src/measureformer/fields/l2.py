@@ -67,7 +67,8 @@ class L2(eqx.Module):
         r"""(u, B) of N(m, S): the key K y is observed at Q x with noise of variance $1/2\beta$, and the mean of y given that is
 
         $$ m + G (Q x - K m), \qquad G = 2 \beta S K^\top (I + 2 \beta K S K^\top)^{-1}, $$
-        so that $u = V(m + G (Q - K) m)$ and $B = V G Q$. The inverse is of size k; S and K may be singular.
+        so that $u = V(m + G (Q - K) m)$ and $B = V G Q$. The inverse is of size k; S and K may be singular, and S as large as can be: to I
+        is added what rounds off in the trace of the rest, which would hide I and leave a singular matrix.
 
         Raises:
             InputError: Q and K have different numbers of rows.
@@ -77,8 +78,9 @@ class L2(eqx.Module):
         if Q.shape[-2] != K.shape[-2]:
             raise InputError(f"queries have dimension {Q.shape[-2]} and keys {K.shape[-2]}; Q and K need equally many rows")
         keys = 2 * self.beta * (K @ S)
-        noise = xp.eye(K.shape[-2], dtype=m.dtype)
-        gain = xp.swapaxes(xp.linalg.solve(noise + keys @ xp.swapaxes(K, -1, -2), keys), -1, -2)
+        seen, k = keys @ xp.swapaxes(K, -1, -2), K.shape[-2]
+        noise = 1 + 4 * k * xp.finfo(m.dtype).eps * abs(xp.trace(seen, axis1=-2, axis2=-1))
+        gain = xp.swapaxes(xp.linalg.solve(seen + noise[..., None, None] * xp.eye(k, dtype=m.dtype), keys), -1, -2)
         VG = V @ gain
         u, B = apply(V, m) + apply(VG, apply(Q - K, m)), VG @ Q
         return (u - apply(V, m), B - V) if self.shift else (u, B)

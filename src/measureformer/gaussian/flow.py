@@ -10,12 +10,13 @@ import numpy as np
 
 from .._brief import brief
 from ..errors import InputError
+from ..fields.gaussians import laws_in, some_laws
 from ..flows.evolve import times_of
 from ..measures import Gaussian
 from .field import affine_field, check_closed
 from .lanes import Lanes, Rules
 
-METHODS = ("adaptive", "congruence")
+METHODS = ("adaptive", "implicit", "congruence")
 _CHUNK = 1 << 14  # measures that are advanced together
 
 
@@ -26,8 +27,8 @@ class Fate(Enum):
     CONVERGED = "the covariance does not change any more"
     BLOW_UP = "the second moment becomes infinite in finite time"
     OVERFLOW = "numbers overflow, though the growth is not that of a blow-up in finite time; take a shorter horizon"
-    STEPS = "the limit of steps was reached; give a larger max_steps, or a shorter horizon"
-    STEP_SIZE = "the step size fell to rounding; the equation is too stiff: take looser tolerances, or the congruence method"
+    STEPS = "the limit of steps was reached; give a larger max_steps, a shorter horizon, or the implicit method"
+    STEP_SIZE = "the step size fell to rounding; the equation is too stiff: take looser tolerances, or the implicit method"
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ def gaussian_flow(
     (T* - t) / p, whatever the power p, and T* is where the line through its last two values vanishes. Growth like an exponential is none.
 
     Args:
-        law: one that keeps Gaussians, see ``affine_field``; in R^d.
+        law: one that keeps Gaussians, see ``affine_field``; in R^d. With matrices of shape (n, k, d) it is n laws, one for each of a
+            batch (n, d) of measures.
         gaussian: one measure, or a batch (*batch, d) of measures that do not see each other; each has its own steps.
         horizon: T > 0.
         saveat: times in [0, T], increasing; a whole number K for 0, T/K, ..., T; None for 0 and T.
-        method: ``"adaptive"``: Dormand-Prince of order 8 with error control; ``"congruence"``: S <- P S P^T with P = I + hB + h^2 B^2 / 2
+        method: ``"adaptive"``: Dormand-Prince of order 8 with error control; ``"implicit"``: linearly implicit steps of order 7 with error
+            control, for stiff equations; ``"congruence"``: S <- P S P^T with P = I + hB + h^2 B^2 / 2
             and h = min(step, 1 / (4 |B|)), of first order, some 25 steps to a limit.
         rtol, atol: of the adaptive method; the error of each column of (m, F) stays below atol + rtol times its largest entry.
         step: the longest step; None for no limit.
@@ -123,6 +126,8 @@ def gaussian_flow(
     start = Gaussian(np.asarray(gaussian.mean, np.float64), np.asarray(gaussian.cov, np.float64))
     check_closed(law, start)
     law = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) if eqx.is_array_like(leaf) else leaf, law)
+    if (laws := laws_in(law)) is not None and start.batch != (laws,):
+        raise InputError(f"there are {laws} laws, and the measures have the batch {start.batch}; give one measure to each law")
     affine_field(law, start)
     batch, d = start.batch, start.dimension
     count = int(np.prod(batch))
@@ -132,7 +137,8 @@ def gaussian_flow(
     if any(callable(leaf) for leaf in jax.tree.leaves(law)):  # what is at rest now may move later; and functions of time take one time
         size, rules = 1, replace(rules, converged=None)
     with np.errstate(all="ignore"):
-        parts = [Lanes(law, rules, means[k : k + size], covs[k : k + size]).run() for k in range(0, count, size)]
+        cuts = [slice(k, k + size) for k in range(0, count, size)]
+        parts = [Lanes(some_laws(law, cut), rules, means[cut], covs[cut]).run() for cut in cuts]
     joined = {name: np.concatenate([part[name] for part in parts]).reshape((*batch, *parts[0][name].shape[1:])) for name in parts[0]}
     names = np.array(list(Fate), dtype=object)
     order = [fate.name for fate in Fate]

@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from .steps import congruence, mean_and_cov, runge_kutta, slopes_of, stacked
+from ..fields.gaussians import laws_in, some_laws
+from . import implicit, steps
+from .steps import Slope, congruence, mean_and_cov, slopes_of, stacked
+
+_ATTEMPT = {"adaptive": (steps.runge_kutta, steps.ORDER), "implicit": (implicit.implicit, implicit.ORDER)}
 
 _GROWN = 1e3  # a blow-up is looked for when the size has grown by this
 _CLOSE = 1e-6  # and believed when the growth time is that fraction of the time
@@ -29,16 +33,16 @@ class Rules:
 
 
 class Lanes:
-    """Measures N(m, S), arrays (n, d) and (n, d, d), advanced together until the last one has ended."""
+    """Measures N(m, S), arrays (n, d) and (n, d, d), under one law or each under its own, advanced until the last one has ended."""
 
     def __init__(self, law: Any, rules: Rules, means: np.ndarray, covs: np.ndarray):
         from ..measures import Gaussian
 
-        self.law, self.rules, self.slopes = law, rules, slopes_of(law)
+        self.law, self.rules, self.one_law = law, rules, None if laws_in(law) else slopes_of(law)
         self.y = stacked(Gaussian(means, covs))
         n, d = means.shape
         self.t = np.zeros(n)
-        self.k, self.B = self.slopes(self.t, self.y)
+        self.k, self.B = self._slopes(np.arange(n))(self.t, self.y)
         self.moving = self._mean_acts(means, covs)
         self.size, self.tau, self.rate = self._measure(self.y, self.k)
         self.start_size, self.tau_before, self.t_before = self.size.copy(), np.full(n, np.inf), np.zeros(n)
@@ -61,9 +65,13 @@ class Lanes:
         found = {"end_mean": end_mean, "end_cov": end_cov, "mean": self.mean, "cov": self.cov, "code": self.code, "time": self.end}
         return {**found, "rate": self.rate, "steps": self.steps, "rejected": self.rejected}
 
+    def _slopes(self, i: np.ndarray) -> Slope:
+        """Those of the lanes i."""
+        return self.one_law or slopes_of(some_laws(self.law, i))
+
     def _mean_acts(self, means: np.ndarray, covs: np.ndarray) -> bool:
         """Whether B depends on the mean."""
-        B, other = (self.law.on_gaussian(m, covs[:1], 0.0)[1] for m in (means[:1], means[:1] + 1))
+        B, other = (some_laws(self.law, [0]).on_gaussian(m, covs[:1], 0.0)[1] for m in (means[:1], means[:1] + 1))
         return bool((B != other).any())
 
     def _measure(self, y: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,11 +99,12 @@ class Lanes:
         end = np.where(last, goal, self.t[i] + h)
         if rules.method == "congruence":
             new = congruence(self.y[i], self.k[i], self.B[i], h)
-            slope, self.B[i] = self.slopes(end, new)
+            slope, self.B[i] = self._slopes(i)(end, new)
             error = np.where(np.isfinite(new[..., 1:]).all((1, 2)), 0.0, np.inf)
         else:
-            new, slope, error = runge_kutta(self.slopes, self.t[i], self.y[i], h, self.k[i], rules.rtol, rules.atol)
-            factor = np.where(np.isfinite(error), np.clip(0.9 * np.maximum(error, 1e-16) ** (-1 / 8), 0.2, 5.0), 0.1)
+            attempt, order = _ATTEMPT[rules.method]
+            new, slope, error = attempt(self._slopes(i), self.t[i], self.y[i], h, self.k[i], rules.rtol, rules.atol)
+            factor = np.where(np.isfinite(error), np.clip(0.9 * np.maximum(error, 1e-16) ** (-1 / order), 0.2, 5.0), 0.1)
             grown = np.where(h < self.h[i], np.maximum(self.h[i], h * factor), h * factor)
             self.h[i] = np.where(error > 1, h * np.minimum(factor, 0.9), grown)
         good = error <= 1
@@ -113,6 +122,9 @@ class Lanes:
         self.t[i], self.y[i], self.k[i] = end, new, slope
         self.steps[i] += 1
         self.size[i], self.tau[i], self.rate[i] = self._measure(new, slope)
+        # on the way to a blow-up everything happens in the growth time, steps too
+        shorter = np.isfinite(self.tau_before[i]) & (self.tau[i] < self.tau_before[i])
+        self.h[i] *= np.where(shorter, self.tau[i] / np.where(shorter, self.tau_before[i], 1), 1.0)
         self._save(i)
         self._judge(i)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..measures import Gaussian
 
+ORDER = 8
 _FAR = 1e100
 
 Slope = Callable[[Any, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -34,7 +35,7 @@ def mean_and_cov(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def slopes_of(law: Any) -> Slope:
-    """(t, y) -> y' and B, t a number for all or one for each."""
+    """(t, y) -> y' and B, t a number for all or one for each. The law may be a batch of them, one for each state."""
     field = partial(type(law).on_gaussian, law)  # what equinox adds to a bound method takes as long as the field itself
 
     def slopes(t: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,13 +76,25 @@ def runge_kutta(slopes: Slope, t: np.ndarray, y: np.ndarray, h: np.ndarray, firs
     new = y + step * _sum(b, stages)
     last = slopes(t + h, new)[0]
     stages.append(last)
+    errors = [step * _sum(e, stages) for e in (e5, e3)]
+    return new, last, error_of(errors, y, new, last, rtol, atol)
+
+
+def error_of(errors: list[np.ndarray], y: np.ndarray, new: np.ndarray, last: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+    """The error of a step from y to ``new`` in units of the tolerance, infinite where something is not finite.
+
+    Args:
+        errors: an estimate, shape of y; or one of order 5 and one of order 3, weighed as in the pair of order 8.
+        y, new, last: the states before and after, and the slope after.
+        rtol, atol: see ``runge_kutta``.
+    """
     scale = atol + rtol * np.maximum(abs(y), abs(new)).max(1)
-    fine, coarse = ((abs(step * _sum(e, stages)).max(1) / scale) for e in (e5, e3))
-    error = fine * fine / np.sqrt(np.maximum(fine * fine + 0.01 * coarse * coarse, 1e-300))
+    fine, *others = (abs(e).max(1) / scale for e in errors)
+    error = fine if not others else fine * fine / np.sqrt(np.maximum(fine * fine + 0.01 * others[0] * others[0], 1e-300))
     # a mean on its way to overflow is not worth shorter steps; where it acts on the factor, that one's error shows it
     error[:, 0] = np.where(abs(y[:, :, 0]).max(1) < _FAR, error[:, 0], 0)
     whole = np.isfinite(new[..., 1:]).all((1, 2)) & np.isfinite(last[..., 1:]).all((1, 2))
-    return new, last, np.where(whole, error.max(1), np.inf)
+    return np.where(whole, error.max(1), np.inf)
 
 
 def _sum(row: np.ndarray, stages: list[np.ndarray]) -> np.ndarray:

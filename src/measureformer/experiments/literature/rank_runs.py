@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ...errors import InputError
+from ...fields.gaussians import some_laws
 from ...gaussian import ScriptRun, classify, conditional_cov, gaussian_flow, script_law
-from ...gaussian.script import ScriptLanes
+from ...gaussian.script_lanes import ScriptLanes
 from ...gaussian.stationary import rank_of
 from ...measures import Gaussian
 
@@ -23,9 +24,10 @@ SCRIPT = {
 }
 TALL = 1e3  # a run diverges when its trace is above
 THRESHOLD = 0.1  # of the script's ranks
-_PATIENCE = 0.25  # of the most steps: a run that is older is expected to fail
+_YOUNG = 5_000  # steps after which a guess is made whether a run will converge
+_AHEAD = 16  # pairs that run beside each other
 _LATE, _STEPS = 1e9, 1_000  # where a flow is given up
-_LOOK = 2_000  # steps until the plan is looked at again
+_FIRST, _LOOK = 10, 250  # steps until the plan is looked at again; what diverges does so at once
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def published_chain(block: Block, runs: int = RUNS, progress: Callable[[int, int
     """The chain of the published script: a run that does not converge keeps its Q and V and takes the next covariance.
 
     Which pair comes next is known when a run has ended. The pairs that are likely to follow run beside it: those of the chain in which
-    runs that are old fail, and the others converge. What is reported is what a loop over one run at a time finds.
+    runs fail that look too slow, and the others converge. What is reported is what a loop over one run at a time finds.
 
     Args:
         block: the matrices.
@@ -101,25 +103,25 @@ def published_chain(block: Block, runs: int = RUNS, progress: Callable[[int, int
         progress: called with the number of matrices that are done, and of all.
     """
     _, tolerance, most = SCRIPT[block.law, block.value]
-    S, known = starts(block.d, 64), {}
+    S, known, seen = starts(block.d, 64), {}, {}
     lanes = ScriptLanes(lambda keys: block.laws(keys[:, 0]), block.step, tol_low=tolerance, tol_high=TALL, max_iter=most)
     while True:
-        old = {tuple(key) for key, age in zip(lanes.keys.tolist(), lanes.age, strict=True) if age > _PATIENCE * most}
-        plan = _chain(known, runs, old)
-        waiting = [pair for pair in plan if pair not in known]
+        plan = _chain(known, runs, {pair for pair, way in seen.items() if _too_slow(way, tolerance, most)})
+        waiting = [pair for pair in plan if pair not in known][:_AHEAD]
         if not waiting:
             break
         progress(waiting[0][0], runs)
-        wanted, running = set(waiting), [tuple(key) for key in lanes.keys.tolist()]
-        lanes.keep(np.array([pair in wanted for pair in running], bool))
-        new = np.array([pair for pair in waiting if pair not in running]).reshape(-1, 2)
+        new = np.array([pair for pair in waiting if pair not in seen]).reshape(-1, 2)
         if new.size:
             if new[:, 1].max() >= len(S):
                 S = starts(block.d, 2 * int(new[:, 1].max()))
             lanes.add(new, S[new[:, 1]])
-        ended = lanes.advance(_LOOK)
+        wanted = set(waiting)
+        ended = lanes.advance(_FIRST if new.size else _LOOK, np.array([tuple(key) in wanted for key in lanes.keys.tolist()]))
         for k, key in enumerate(ended.keys.tolist()):
-            known[tuple(key)] = ended.run.outcome[k], ended.run.iterations[k], ended.run.cov[k]
+            known[tuple(key)] = ended.outcome[k], ended.iterations[k], ended.cov[k]
+        for key, age, rate in zip(lanes.keys.tolist(), lanes.age.tolist(), lanes.rate.tolist(), strict=True):
+            seen.setdefault(tuple(key), []).append((age, rate))
     outcome, iterations, cov = zip(*(known[pair] for pair in plan), strict=True)
     return Chain(np.array(plan)[:, 0], ScriptRun(np.array(cov), np.array(outcome, dtype=object), np.array(iterations)))
 
@@ -132,6 +134,16 @@ def _chain(known: dict, runs: int, failing: set) -> list[tuple[int, int]]:
         i += known[i, j][0] == "converged" if (i, j) in known else (i, j) not in failing
         j += 1
     return pairs
+
+
+def _too_slow(way: list[tuple[int, float]], tolerance: float, most: int) -> bool:
+    """Whether |S'|, were it to go on falling with the power of t with which it fell since half of the time, would be small too late."""
+    age, rate = way[-1]
+    if age < _YOUNG:
+        return False
+    half, before = next(point for point in way if point[0] >= age / 2)
+    power = np.log(before / rate) / np.log(age / half) if half < age else 0.0
+    return bool(power <= 0 or np.log(age) + np.log(rate / tolerance) / power > np.log(most))
 
 
 @dataclass(frozen=True)
@@ -161,19 +173,20 @@ class TrueRuns:
         return np.where(self.kept == self.theorem, self.kept, -1)
 
 
-def true_runs(block: Block, runs: int = RUNS, progress: Callable[[int, int], None] = lambda done, total: None) -> TrueRuns:
+def true_runs(block: Block, runs: int = RUNS) -> TrueRuns:
     """The flows themselves.
 
-    Args: as in ``published_chain``.
+    Args:
+        block, runs: as in ``published_chain``.
     """
-    S, tolerance, found = starts(block.d, runs), SCRIPT[block.law, block.value][1], []
-    for i in range(runs):
-        progress(i, runs)
-        law, start = script_law(block.law, block.Q[i], -block.Q[i], block.V[i]), Gaussian(np.zeros(block.d), S[i])
-        flow = gaussian_flow(law, start, _LATE, rtol=1e-5, atol=1e-9, converged=tolerance, max_steps=_STEPS)
-        said, kept = classify(law, start), rank_of(conditional_cov(law, flow.final), start.cov)
-        found.append((flow.final.cov, flow.fate, int(flow.steps), kept, said.rank, said.limit))
-    cov, fates, steps, kept, theorem, exact = (list(column) for column in zip(*found, strict=True))
-    ranks = (np.linalg.eigvalsh(np.array(cov)) > THRESHOLD).sum(-1)
-    known = None if exact[0] is None else np.array(exact)
-    return TrueRuns(np.array(cov), np.array(fates, object), np.array(steps), ranks, np.array(kept), np.array(theorem), known)
+    S, tolerance, some = starts(block.d, runs), SCRIPT[block.law, block.value][1], np.arange(runs)
+    start = Gaussian(np.zeros((runs, block.d)), S)
+    flow = gaussian_flow(block.laws(some), start, _LATE, method="implicit", rtol=1e-4, atol=1e-9, converged=tolerance, max_steps=_STEPS)
+    cov = flow.final.cov
+    laws = [some_laws(block.laws(some), i) for i in some]
+    said = [classify(law, Gaussian(np.zeros(block.d), s)) for law, s in zip(laws, S, strict=True)]
+    kept = [rank_of(conditional_cov(law, Gaussian(np.zeros(block.d), end)), s) for law, end, s in zip(laws, cov, S, strict=True)]
+    ranks = (np.linalg.eigvalsh(cov) > THRESHOLD).sum(-1)
+    limits = [one.limit for one in said]
+    exact = None if limits[0] is None else np.array(limits)
+    return TrueRuns(cov, flow.fates, flow.steps, ranks, np.array(kept), np.array([one.rank for one in said]), exact)

@@ -43,6 +43,7 @@ def certify(directory: str | Path, steering: Steering, *, sizes: tuple[int, ...]
     if steering.schedule is not None:
         save_schedule(directory / SCHEDULE_FILE, steering.schedule)
     found = execute(directory, steering.eps)
+    closed = steering.orbit is None
     certificate = {
         "format": 1,
         "kind": KIND,
@@ -51,7 +52,7 @@ def certify(directory: str | Path, steering: Steering, *, sizes: tuple[int, ...]
         "orbit": steering.orbit,
         "strength": steering.strength,
         **found,
-        "clouds": _clouds(directory, sizes, seed, found["conditioning"]["largest_tilt"]) if found["schedule"] else None,
+        "clouds": _clouds(directory, sizes, seed, found["conditioning"]["largest_tilt"], closed) if found["schedule"] else None,
         "seed": seed,
         "files": _digests(directory),
     }
@@ -140,8 +141,8 @@ def _load(directory: str | Path) -> tuple[Schedule | None, Gaussian, Gaussian]:
     return schedule, start, goal
 
 
-def _clouds(directory: Path, sizes: tuple[int, ...], seed: int, worst: float) -> dict | None:
-    """W_2 from the goal of each pair, for clouds that start with exactly its mean and covariance."""
+def _clouds(directory: Path, sizes: tuple[int, ...], seed: int, worst: float, closed: bool) -> dict | None:
+    """W_2 from the goal of each pair, for clouds that start with exactly its mean and covariance; ``closed``: a strength would help."""
     schedule, start, goal = _load(directory)
     sizes = tuple(n for n in sizes if n > start.dimension)
     if not sizes or schedule is None:
@@ -155,8 +156,8 @@ def _clouds(directory: Path, sizes: tuple[int, ...], seed: int, worst: float) ->
             row.append(bures_wasserstein(Gaussian(x.mean(0), cov), Gaussian(a, T)))
         rows.append(row)
     warning = "" if worst <= TRUST else (
-        f"the tilt reaches {worst:.3g}, above {TRUST}: averages rest on few tokens, and clouds follow the Gaussians badly; "
-        "give a strength (0.3, say)"
+        f"the tilt reaches {worst:.3g}, above {TRUST}: averages rest on few tokens, and clouds follow the Gaussians badly"
+        + ("; give a strength (0.3, say)" if closed else "")
     )  # fmt: skip
     return {"n": list(sizes), "w2_after": rows, "trusted": not warning, "warning": warning}
 

@@ -6,12 +6,10 @@ point (Nagano, Sussmann; the fields are analytic). Its dimension is the rank of 
 for almost all controls with enough segments, and it is the same at every point of an orbit.
 
 To steer: a loop, that is, random segments and then the same backwards, ends where it began, and its end point has full rank in the
-controls. From there the controls follow a path of end points, by Newton's method with steps of least norm (Coron's return method, and
-Davidenko's continuation). Where they cannot go on, a new loop starts there: as long as the path stays within an orbit, each of its points
-has a neighbourhood that one loop covers, and finitely many legs lead to its end.
+controls (Coron's return method). From there the end point is brought nearer to the goal by the method of Levenberg and Marquardt, there are
+more controls than coordinates. Where it comes to a halt, another loop starts from the point that it has reached, and so on, leg by leg.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +18,11 @@ from jaxtyping import Float
 from ...measures import Gaussian
 from ..steps import tableau
 
-STEPS = 6  # of the Dormand-Prince method of order 8, in a segment
+STEPS = 4  # of the Dormand-Prince method of order 8, in a segment
 _EPS = 1e-40  # of the complex step: derivatives of polynomials to rounding
 _RANK = 1e-7
 _FAR = 1e6
+_ITERATIONS, _DAMPING, _STIFFEST = 25, 1e-2, 1e6
 
 Control = tuple[np.ndarray, np.ndarray]
 
@@ -34,36 +33,32 @@ def states_of(gaussian: Gaussian) -> Float[np.ndarray, "N s"]:
     return np.concatenate([gaussian.mean, gaussian.cov[..., i, j]], -1)
 
 
-def _unpacked(x: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
+def _unpacked(x: np.ndarray, d: int) -> np.ndarray:
+    """[m, S], shape (..., d, 1 + d)."""
     i, j = np.triu_indices(d)
-    S = np.zeros((*x.shape[:-1], d, d), x.dtype)
-    S[..., i, j] = x[..., d:]
-    S[..., j, i] = x[..., d:]
-    return x[..., :d], S
+    Y = np.empty((*x.shape[:-1], d, 1 + d), x.dtype)
+    Y[..., 0] = x[..., :d]
+    Y[..., i, 1 + j] = x[..., d:]
+    Y[..., j, 1 + i] = x[..., d:]
+    return Y
 
 
-def _rates(V: np.ndarray, A: np.ndarray, m: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    B = V @ S @ A
-    half = B @ S
-    return ((V + B) @ m[..., None])[..., 0], half + np.swapaxes(half, -1, -2)
-
-
-def segment_end(V: np.ndarray, A: np.ndarray, x: np.ndarray, steps: int = STEPS) -> np.ndarray:
+def segment_end(V: np.ndarray, A: np.ndarray, x: np.ndarray) -> np.ndarray:
     """States (..., N, s) after one unit of time under V, A of shapes (..., 1, d, d); complex arguments go through."""
-    d = V.shape[-1]
-    h, (m, S) = 1.0 / steps, _unpacked(x, d)
-    a, b = tableau()[:2]
-    for _ in range(steps):
-        slopes: list[tuple[np.ndarray, np.ndarray]] = []
-        for row in a:
-            slopes.append(_rates(V, A, m + h * _sum(row, slopes, 0), S + h * _sum(row, slopes, 1)))
-        m, S = m + h * _sum(b, slopes, 0), S + h * _sum(b, slopes, 1)
+    d, h, (a, b) = V.shape[-1], 1.0 / STEPS, tableau()[:2]
+    Y = _unpacked(x, d)
+    slopes = np.empty((len(a), *np.broadcast_shapes(Y.shape, (*V.shape[:-1], 1))), np.result_type(V, A, x))
+    flat = slopes.reshape(len(a), -1)
+    for _ in range(STEPS):
+        for k, row in enumerate(a):
+            at = Y + (h * row[:k] @ flat[:k]).reshape(slopes.shape[1:]) if k else Y
+            half = V @ at[..., 1:] @ A @ at  # B [m, S]
+            slopes[k] = half
+            slopes[k, ..., 1:] += np.swapaxes(half[..., 1:], -1, -2)
+            slopes[k, ..., :1] += V @ at[..., :1]
+        Y = Y + (h * b @ flat).reshape(slopes.shape[1:])
     i, j = np.triu_indices(d)
-    return np.concatenate([m, S[..., i, j]], -1)
-
-
-def _sum(row: np.ndarray, slopes: list[tuple[np.ndarray, np.ndarray]], part: int):
-    return sum((c * slope[part] for c, slope in zip(row, slopes, strict=False) if c), start=0.0)
+    return np.concatenate([Y[..., 0], Y[..., i, 1 + j]], -1)
 
 
 def end_and_jacobian(control: Control, x: Float[np.ndarray, "N s"]) -> tuple[Float[np.ndarray, "N s"], Float[np.ndarray, "Ns p"]]:
@@ -146,11 +141,11 @@ def _symmetric(S: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Leg:
-    """Controls V, A (K, d, d), their end point, and the part of the path that is behind them."""
+    """Controls V, A (K, d, d), their end point, and its distance from the aim, relative."""
 
     control: Control
     end: np.ndarray
-    reached: float
+    left: float
 
 
 def best_loop(rng: np.random.Generator, x: np.ndarray, segments: int, d: int, rank: int) -> Control:
@@ -166,46 +161,40 @@ def best_loop(rng: np.random.Generator, x: np.ndarray, segments: int, d: int, ra
     return found[int(np.argmax(best))] if found else loop(rng, segments, d, 0.05)
 
 
-def follow(x: np.ndarray, path: Callable[[float], np.ndarray], control: Control, tolerance: float, at: float = 0.0) -> Leg:
-    """Let the end point follow a path, from ``path(at)``, near which the control ends, to ``path(1)``, or as far as it gets.
-
-    Steps along the path are halved where Newton's method does not come within 1e-3 of the path, down to 1/512.
+def approach(x: Float[np.ndarray, "N s"], aim: Float[np.ndarray, "N s"], control: Control, tolerance: float) -> Leg:
+    """Bring the end point to the aim, as near as 25 steps of Levenberg and Marquardt's method do; each brings it nearer.
 
     Args:
-        x: states at the start, shape (N, s).
-        path: end points, shape (N, s).
+        x: states at the start.
+        aim: states.
         control: a loop.
-        tolerance: of the last point.
-        at: where on the path x is.
+        tolerance: of the distance, relative.
     """
-    step, end = 1 / 16, x
-    while at < 1 and step >= 1 / 512:
-        to = min(at + step, 1.0)
-        enough = tolerance if to == 1 else 1e-3
-        found, reached, left = _newton(x, path(to), control, enough)
-        if left <= enough:
-            at, control, end, step = to, found, reached, min(2 * step, 1 / 4)
-        else:
-            step /= 2
-    return Leg(control, end, at)
-
-
-def _newton(x: np.ndarray, aim: np.ndarray, control: Control, tolerance: float) -> tuple[Control, np.ndarray, float]:
-    """The controls, their end point, and its distance from the aim, relative; infinite where a step would be too large."""
-    scale, left, end = np.linalg.norm(aim), np.inf, x
-    for _ in range(8):
-        end, J = end_and_jacobian(control, x)
-        if not np.isfinite(J).all() or abs(J).max() > _FAR:
-            return control, end, np.inf
+    scale, damping = float(np.linalg.norm(aim)), _DAMPING
+    end, J = end_and_jacobian(control, x)
+    left = float(np.linalg.norm(aim - end))
+    for _ in range(_ITERATIONS):
+        if not (left > tolerance * scale and damping <= _STIFFEST):
+            break
         rest = (aim - end).ravel()
-        now = float(np.linalg.norm(rest) / scale)
-        if now <= tolerance or now > 0.7 * left:
-            return control, end, now
-        control, left = corrected(control, J, rest), now
-    return control, end, np.inf
+        change = J.T @ np.linalg.solve(J @ J.T + damping * left * np.eye(len(rest)), rest)
+        moved = _moved(control, change)
+        there, slope = end_and_jacobian(moved, x)
+        now = float(np.linalg.norm(aim - there))
+        if np.isfinite(slope).all() and abs(slope).max() < _FAR and now < left:
+            damping = max(damping / (8 if now < left / 2 else 2), 1e-8)
+            control, end, J, left = moved, there, slope, now
+        else:
+            damping *= 4
+    return Leg(control, end, left / scale)
 
 
 def corrected(control: Control, J: np.ndarray, rest: np.ndarray) -> Control:
     """The controls after one step of least norm against what is left."""
-    change = (np.linalg.pinv(J, rcond=_RANK) @ rest).reshape(len(control[0]), 2, *control[0].shape[1:])
-    return control[0] + change[:, 0], control[1] + change[:, 1]
+    return _moved(control, np.linalg.pinv(J, rcond=_RANK) @ rest)
+
+
+def _moved(control: Control, change: np.ndarray) -> Control:
+    """The controls with a change in the order of the columns of the derivative."""
+    parts = change.reshape(len(control[0]), 2, *control[0].shape[1:])
+    return control[0] + parts[:, 0], control[1] + parts[:, 1]

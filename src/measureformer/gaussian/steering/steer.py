@@ -13,13 +13,14 @@ from ...schedule import Schedule, Segment
 from ...transport import bures_wasserstein
 from .execution import steered
 from .moves import attention
-from .obstructions import groups_of, obstruction
-from .plans import closed_form, same_covariance
-from .shooting import Control, best_loop, corrected, end_and_jacobian, follow, normalised, orbit_dimension, segment_end, states_of
+from .obstructions import obstruction
+from .plans import closed_form
+from .shooting import Control, approach, best_loop, corrected, end_and_jacobian, normalised, orbit_dimension, states_of
 
 ANSWERS = ("reachable", "obstructed", "not found")
-_TOLERANCE = 1e-6  # of the end point, relative, before it is corrected against the adaptive integrator
-_SHARP = 1e-3  # how far the fixed steps of a leg may be from the adaptive integrator, relative
+_TOLERANCE = 1e-6  # of the end point, relative; then the controls are corrected against the adaptive integrator
+_WORTH = 0.9  # of the distance to the goal: a leg that leaves more is not taken
+_VAIN = 3  # such legs one after the other: the search starts again from the start
 Progress = Callable[[str, int, int], None]
 
 
@@ -130,54 +131,38 @@ def distances(first: Gaussian, second: Gaussian) -> tuple[float, ...]:
 def _search(
     start: Gaussian, goal: Gaussian, orbit: int, attempts: int, seed: int, progress: Progress
 ) -> tuple[Schedule, tuple[float, ...]]:
-    """Legs along the way that each measure would take alone; where they end."""
+    """Legs, each from where the last one came to a halt; the schedule that came nearest, and where it ends."""
     near, far, R = normalised(start, goal)
-    x, path, d = states_of(near), _own_ways(near, far), start.dimension
-    segments, at, rng = 2 * (-(-orbit // (2 * d * d)) + 1), 0.0, np.random.default_rng(seed)
-    legs: list[Control] = []
-    now, eye = near, np.eye(d)
+    aim, d = states_of(far), start.dimension
+    segments, rng = 2 * (-(-orbit // (2 * d * d)) + 1), np.random.default_rng(seed)
+    now, legs, best, vain, eye = near, [], [], 0, np.eye(d)
+    left = nearest = away = _apart(near, aim)
     with np.errstate(all="ignore"):
         for k in range(attempts):
             progress("searching", k, attempts)
-            leg = follow(x, path, best_loop(rng, x, segments, d, orbit), _TOLERANCE, at)
-            if leg.reached == at:
-                continue
+            if vain == _VAIN:
+                now, legs, left, vain = near, [], away, 0
+            vain, x = vain + 1, states_of(now)
+            leg = approach(x, aim, best_loop(rng, x, segments, d, orbit), _TOLERANCE)
             try:
-                control = _mended(leg.control, now, far) if leg.reached == 1 else leg.control
+                control = _mended(leg.control, now, far) if leg.left <= _TOLERANCE else leg.control
                 end = steered(_schedule(control, eye), now)
             except InputError:  # a blow-up between the steps of fixed length
                 continue
-            if np.linalg.norm(states_of(end) - leg.end) > _SHARP * np.linalg.norm(leg.end):
+            if (reached := _apart(end, aim)) > _WORTH * left:
                 continue
-            now, x, at = end, states_of(end), leg.reached
-            legs.append(control)
-            if at == 1:
+            now, left, legs, vain = end, reached, [*legs, control], 0
+            if left < nearest:
+                nearest, best = left, legs
+            if left <= _TOLERANCE:
                 break
-    schedule = Schedule(segment for control in legs for segment in _schedule(control, R))
+    schedule = Schedule(segment for control in best for segment in _schedule(control, R))
     return schedule, distances(steered(schedule, start), goal)
 
 
-def _own_ways(start: Gaussian, goal: Gaussian) -> Callable[[float], np.ndarray]:
-    """s -> states (N, s): every group of equal covariances on the way that its own closed form takes."""
-    ways = []
-    for group in groups_of(start):
-        one = Gaussian(start.mean[group], start.cov[group])
-        ways.append((group, states_of(one), same_covariance(one, Gaussian(goal.mean[group], goal.cov[group]), None)))
-    shape = states_of(start)
-
-    def at(s: float) -> np.ndarray:
-        if s == 1:
-            return states_of(goal)
-        found = np.array(shape)
-        for group, x, segments in ways:
-            left = s * len(segments)
-            for segment in segments:
-                part = min(max(left, 0.0), 1.0)
-                x, left = segment_end(part * segment.field.V[None], segment.field.B[None], x, 12), left - 1
-            found[group] = x
-        return found
-
-    return at
+def _apart(gaussian: Gaussian, aim: np.ndarray) -> float:
+    """Distance of the states, relative to the aim."""
+    return float(np.linalg.norm(aim - states_of(gaussian)) / np.linalg.norm(aim))
 
 
 def _mended(control: Control, start: Gaussian, goal: Gaussian) -> Control:
