@@ -157,7 +157,7 @@ def _cone(starts: np.ndarray, script: ScriptRun, true: GaussianFlow) -> Panel:
     clouds = [("starts", starts, 6), ("script", script.cov, 0), ("flow", true.final.cov, 1)]
     points = [(name, runs.in_cone(S), color) for name, S, color in clouds]
     heights = np.concatenate([xy[1] for _, xy, _ in points])
-    far = heights.max() > 20 or heights.min() < 0.05
+    far = bool(heights.max() > 20 or heights.min() < 0.05)
     shown = [(name, xy[:, xy[0] > 1e-9] if far else xy, color) for name, xy, color in points]
     shown = [(name, xy[:, xy[1] < 1e8], color) for name, xy, color in shown]
     values = np.concatenate([xy.ravel() for _, xy, _ in shown])
