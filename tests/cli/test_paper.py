@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from instances import overlapping_caps
 
 
+@pytest.mark.slow
 def test_the_proof_runs(cli, table, tmp_path, no_report):
     sources, targets = ([mu.points for mu in side] for side in overlapping_caps(3, 2, 3, seed=0, shared=0.4))
     s, t = table(tmp_path / "s.csv", sources, ("a", "b")), table(tmp_path / "t.csv", targets, ("a", "b"))

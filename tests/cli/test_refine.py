@@ -7,7 +7,10 @@ import subprocess
 import sys
 import time
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_refined_run(process, finished, task, tmp_path):
     run = tmp_path / "run"
     words = ("--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", run, "--seed", 7, "--json")
@@ -26,6 +29,7 @@ def test_refused(refused, task):
     assert "leave refine out" in refused(*task, "--strategy", "paper", "--refine", "1")
 
 
+@pytest.mark.slow
 def test_interrupted_while_refining(task, tmp_path):
     """Nothing is written before the refinement is over, and Ctrl-C ends it at once."""
     words = ("interpolate", "--sources", task[0], "--targets", task[1], "--eps", "1e-6", "--out", tmp_path / "run", "--refine", "1000")

@@ -25,7 +25,7 @@ def test_a_figure(cli, tmp_path):
     saved = json.loads((out / "summary.json").read_text())
     assert saved["parameters"] == summary["parameters"]
     page = (out / "report.html").read_text()
-    assert "364.1" in page and "Known defects" in page and "<script" not in page
+    assert "364.1" in page and "Known defects" in page and "<script src" not in page
     again = cli("reproduce", "kinetic", "--out", out)
     assert (again.code, again.out) == (2, "") and "--force" in again.err
 

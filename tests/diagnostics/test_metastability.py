@@ -27,6 +27,7 @@ def test_group_11_example():
     assert own.alpha == pytest.approx(found.alpha) and own.holds and own.rate > 0.05
 
 
+@pytest.mark.slow
 def test_group_11_the_promise_is_kept():
     x, field = caps(), TransformerField(V=np.eye(2), B=20 * np.eye(2))
     found = metastability(x, 20.0, 0.005, centers=np.eye(2), rate=0.2)

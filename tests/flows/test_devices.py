@@ -50,6 +50,7 @@ def run(*words: object) -> dict:
     return results(started(*words))[0]
 
 
+@pytest.mark.slow
 def test_velocities_of_every_parallel_law_on_four_devices():
     found = run("laws", 4)
     assert len(found) == 9

@@ -98,6 +98,7 @@ def killed_again_and_again(tmp_path, kills, delay):
     return sum(runs.values()) - 48
 
 
+@pytest.mark.slow
 def test_killed_twice(tmp_path):
     """What is done again is at most what two workers had in hand, each time: the job that runs, and the next one."""
     assert killed_again_and_again(tmp_path, 2, 0.02) <= 2 * 4
