@@ -120,7 +120,7 @@ baseline: .venv/.dev
 # Universal locks (markers for each Python), hashes for every file, and no address in them: pip takes the files from wherever it is configured to.
 LOCK ?=
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy requires-python --generate-hashes \
-  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK) pyproject.toml
+  --no-annotate --custom-compile-command 'make lock' $(LOCK) pyproject.toml
 
 lock:
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: install it (pip install uv), or name it: make lock UV=/path/to/uv' >&2; exit 1; }
